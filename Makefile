@@ -1,0 +1,100 @@
+# Every target can be run by hand and is what CI runs. `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PREFIX ?= /usr/local
+PORT ?= 8000
+VENV := .venv
+PY := $(VENV)/bin/python
+PACKAGES := $(VENV)/.packages
+BENCH_PACKAGES := $(VENV)/.bench-packages
+WHEEL := $(VENV)/.wheel
+CORE_SOURCES := $(shell find core ffi python -not -path '*/__pycache__*' \( -name '*.rs' -o -name '*.toml' -o -name '*.json' -o -name '*.cpp' \) 2>/dev/null)
+PACKAGE_SOURCES := $(shell find python/plugward \( -name '*.py' -o -name '*.pyi' -o -name 'py.typed' -o -name '*.html' \) 2>/dev/null)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+# --- build -----------------------------------------------------------------------------------------------------------
+
+.PHONY: setup build doctor
+setup: $(WHEEL) ## .venv with the pinned packages and the wheel, built in release mode
+
+build: $(WHEEL) ## the same, then the C library and the native tools
+	cargo build --release --locked --workspace
+
+doctor: ## are the compilers and interpreters here that a build needs?
+	@scripts/doctor.sh
+
+$(PACKAGES): requirements/dev.txt scripts/python.sh scripts/common.sh
+	scripts/doctor.sh
+	scripts/python.sh requirements/dev.txt
+	@touch $@
+
+$(BENCH_PACKAGES): requirements/bench.txt $(PACKAGES)
+	scripts/python.sh requirements/bench.txt
+	@touch $@
+
+$(WHEEL): $(PACKAGES) Cargo.toml Cargo.lock pyproject.toml scripts/wheel.sh $(CORE_SOURCES) $(PACKAGE_SOURCES)
+	scripts/wheel.sh
+	@touch $@
+
+# --- the main job ----------------------------------------------------------------------------------------------------
+
+.PHONY: run serve
+run: $(WHEEL) ## start the example host, send real requests to good and bad plugins, report
+	$(PY) examples/fastapi_host/demo.py
+
+serve: $(WHEEL) ## the example host on PORT (default 8000), until interrupted
+	$(PY) examples/fastapi_host/app.py --port $(PORT)
+
+# --- tests -----------------------------------------------------------------------------------------------------------
+
+.PHONY: test check test-rust test-c test-node test-python
+test: check test-rust test-c test-node test-python ## every test of every language
+
+check: ## are the generated files (header, error tables, schema) up to date?
+	cargo run --quiet --locked -p xtask -- check
+
+test-rust: ## the core and the C library
+	scripts/test_rust.sh
+
+test-c: ## C and C++ programs against the built library
+	@if [ -f tests/c/run.sh ]; then bash tests/c/run.sh; else echo "c: no tests/c/run.sh yet, nothing to test"; fi
+
+test-node: ## the Node package
+	scripts/test_node.sh
+
+test-python: $(WHEEL) ## the Python package, the examples, the hosts
+	$(PY) -m pytest
+
+# --- checks and measurements -----------------------------------------------------------------------------------------
+
+.PHONY: lint sanitize miri bench lock
+lint: $(WHEEL) ## rustfmt, clippy, ruff, mypy, stubtest, tsc
+	scripts/lint.sh
+
+sanitize: ## the core under ThreadSanitizer and AddressSanitizer
+	scripts/sanitize.sh
+
+miri: ## the unsafe modules under Miri (needs a nightly toolchain)
+	scripts/miri.sh
+
+bench: $(WHEEL) $(BENCH_PACKAGES) ## the rows of bench/README.md, written to bench/RESULTS.md
+	$(PY) -m bench
+
+lock: $(PACKAGES) ## pin requirements/*.in again (UPGRADE=1 for the newest versions)
+	scripts/lock.sh
+
+# --- install, clean --------------------------------------------------------------------------------------------------
+
+.PHONY: install clean
+install: ## the C library, headers and pkg-config file under PREFIX
+	scripts/install.sh "$(PREFIX)"
+
+clean: ## remove everything that was built or downloaded into this folder
+	rm -rf target dist build $(VENV) .tools node/node_modules node/dist
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
