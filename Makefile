@@ -46,7 +46,7 @@ $(WHEEL): $(PACKAGES) Cargo.toml Cargo.lock pyproject.toml scripts/wheel.sh $(CO
 
 .PHONY: run serve
 run: $(WHEEL) ## start the example host, send real requests to good and bad plugins, report
-	$(PY) examples/fastapi_host/demo.py
+	$(PY) -m examples.fastapi_host.demo
 
 serve: $(WHEEL) ## the example host on PORT (default 8000), until interrupted
 	$(PY) examples/fastapi_host/app.py --port $(PORT)
