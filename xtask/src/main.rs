@@ -1,0 +1,38 @@
+//! `cargo xtask generate` writes every generated file, `cargo xtask check` tells which of the
+//! committed ones have drifted from their source.
+//!
+//! A generator is one file with one function from nothing to a text; [`generators::ALL`] lists
+//! them. The same list serves writing, checking and the test, so none can be forgotten.
+
+mod drift;
+mod errors_h;
+mod errors_md;
+mod errors_py;
+mod errors_ts;
+mod generators;
+mod manifest_schema;
+mod names;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let done = match words
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        ["generate"] => drift::generate(),
+        ["check"] => drift::check(),
+        _ => Err("usage: cargo xtask generate | check".into()),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(wrong) => {
+            eprintln!("xtask: {wrong}");
+            ExitCode::from(2)
+        }
+    }
+}
