@@ -83,8 +83,8 @@ sanitize: ## the core under ThreadSanitizer and AddressSanitizer
 miri: ## the unsafe modules under Miri (needs a nightly toolchain)
 	scripts/miri.sh
 
-bench: $(WHEEL) $(BENCH_PACKAGES) ## the rows of bench/README.md, written to bench/RESULTS.md
-	$(PY) -m bench
+bench: $(WHEEL) $(BENCH_PACKAGES) ## the rows of bench/README.md, written to bench/RESULTS.md (ROWS= for some of them)
+	$(PY) -m bench $(ROWS)
 
 lock: $(PACKAGES) ## pin requirements/*.in again (UPGRADE=1 for the newest versions)
 	scripts/lock.sh

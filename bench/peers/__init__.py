@@ -1,0 +1,1 @@
+"""What Plugward is measured against, set up as its own documentation shows."""
