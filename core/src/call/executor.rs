@@ -1,0 +1,96 @@
+//! What a kind of plugin must be able to do.
+
+use super::{Args, Fault, Reply};
+use crate::check::Finding;
+use crate::error::Result;
+use crate::log::Logger;
+use crate::manifest::{Manifest, ToolSpec};
+use crate::registry::Tool;
+use crate::sandbox::ThreadHost;
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One call on its way to an executor.
+pub struct Call<'a> {
+    /// The plugin's name.
+    pub plugin: &'a str,
+    /// The tool.
+    pub tool: &'a Tool,
+    /// The arguments.
+    pub args: &'a Args,
+    /// When it must have ended.
+    pub deadline: Option<Instant>,
+    /// Unique in the process.
+    pub call_id: u64,
+    /// Whether the caller has given up or the deadline has passed.
+    pub should_stop: &'a (dyn Fn() -> bool + Sync),
+    /// Reports (current, total); false asks the plugin to stop.
+    pub progress: &'a (dyn Fn(u64, u64) -> bool + Sync),
+}
+
+/// Runs one generation of a plugin. Dropped after its last call.
+pub trait Executor: Send + Sync + 'static {
+    /// Runs one tool. A panic is caught by the caller.
+    ///
+    /// # Errors
+    /// The fault, as precisely as it can be told.
+    fn call(&self, call: &Call<'_>) -> std::result::Result<Reply, Fault>;
+
+    /// The plugin's own word on whether it is fit.
+    ///
+    /// # Errors
+    /// Why it is not.
+    fn validate(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The generation ends; calls may still be on their way out.
+    fn stop(&self) {}
+
+    /// For a door that wants its own type back.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// What a loader is told besides the manifest.
+pub struct BuildContext {
+    /// The generation that begins.
+    pub generation: u32,
+    /// Writes log lines under the plugin's name.
+    pub log: Logger,
+}
+
+/// One tool of a built plugin, with whatever the door keeps for it.
+pub struct BuiltTool {
+    /// Its description.
+    pub spec: ToolSpec,
+    /// The door's own.
+    pub handle: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// A constructed plugin.
+pub struct Built {
+    /// Runs its calls.
+    pub executor: Arc<dyn Executor>,
+    /// Its tools; empty means the manifest's.
+    pub tools: Vec<BuiltTool>,
+}
+
+/// Makes generations of one kind of plugin, or of one plugin.
+pub trait Loader: Send + Sync + 'static {
+    /// Checks dependencies that only this kind knows (packages).
+    fn check(&self, _manifest: &Manifest) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// Imports and constructs.
+    ///
+    /// # Errors
+    /// With the code of the step that failed: `LoadEntrypoint`, `LoadImport`, `LoadConstruct`...
+    fn build(&self, manifest: &Manifest, context: &BuildContext) -> Result<Built>;
+
+    /// Prepares threads that run this kind of plugin.
+    fn thread_host(&self) -> Option<Arc<dyn ThreadHost>> {
+        None
+    }
+}

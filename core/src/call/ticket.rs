@@ -1,0 +1,247 @@
+//! Admission, and the guard that a call under way holds.
+
+use super::{CallOptions, Effect, Ended, Fault};
+use crate::error::{Code, Error, Result};
+use crate::lifecycle::{EnterRefused, Exit, Status};
+use crate::metrics;
+use crate::registry::{Generation, Plugin, Tool};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A tool that was found, not yet entered.
+#[derive(Clone)]
+pub struct Target {
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) tool: usize,
+}
+
+/// What asking for admission leads to.
+#[allow(clippy::large_enum_variant, reason = "the ticket is the common case and moves at once")]
+pub enum Entry {
+    /// Come in.
+    Admitted(Ticket),
+    /// The plugin is full; [`Waiting::wait`] queues, and may block.
+    Full(Waiting),
+    /// No.
+    Refused(Error),
+}
+
+/// A caller that may queue.
+pub struct Waiting {
+    target: Target,
+    limit: Option<Duration>,
+    since: Instant,
+}
+
+impl Target {
+    /// The plugin.
+    #[must_use]
+    pub fn plugin(&self) -> &Arc<Plugin> {
+        &self.plugin
+    }
+
+    /// The generation that was found.
+    #[must_use]
+    pub fn generation(&self) -> &Arc<Generation> {
+        &self.generation
+    }
+
+    /// The tool.
+    #[must_use]
+    pub fn tool(&self) -> &Tool {
+        &self.generation.tools[self.tool]
+    }
+
+    /// The deadline that a call with `options` has.
+    #[must_use]
+    pub fn deadline(&self, options: &CallOptions) -> Option<Duration> {
+        options.deadline.or(self.tool().deadline).or(self.generation.deadline)
+    }
+
+    /// Asks for admission; never blocks.
+    #[must_use]
+    pub fn enter(self, deadline: Option<Duration>) -> Entry {
+        self.enter_since(Instant::now(), deadline)
+    }
+
+    fn enter_since(self, since: Instant, limit: Option<Duration>) -> Entry {
+        match self.plugin.word.enter(self.generation.limit) {
+            Ok(status) if status.generation == self.generation.number => {
+                Entry::Admitted(Ticket::new(self, since, limit))
+            }
+            Ok(status) => {
+                self.plugin.leave(status.generation, false);
+                Entry::Refused(stale(&self.plugin.name))
+            }
+            Err(EnterRefused::Full(_)) => Entry::Full(Waiting { target: self, limit, since }),
+            Err(EnterRefused::State(status)) => Entry::Refused(self.plugin.refusal(status)),
+        }
+    }
+}
+
+impl Waiting {
+    /// Waits for a turn until the deadline; blocks the calling thread.
+    ///
+    /// # Errors
+    /// [`Code::CallBusy`] when the queue is full, [`Code::CallQueueTimeout`] at the deadline, or
+    /// the plugin's state when it stopped being available.
+    pub fn wait(self) -> Result<Ticket> {
+        let Waiting { target, limit, since } = self;
+        let plugin = Arc::clone(&target.plugin);
+        let until = limit.map(|l| since + l);
+        let queue = target.generation.queue;
+        let mut refused = None;
+        let mut admitted = None;
+        let turn = plugin.gate.wait(queue, until, || {
+            match target.clone().enter_since(since, limit) {
+                Entry::Admitted(ticket) => admitted = Some(ticket),
+                Entry::Refused(error) => refused = Some(error),
+                Entry::Full(_) => return false,
+            }
+            true
+        });
+        match (admitted, refused) {
+            (Some(ticket), _) => Ok(ticket),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(plugin.queue_refusal(target.tool(), turn, limit)),
+        }
+    }
+}
+
+/// A call under way. Dropping it without [`Ticket::succeed`] or [`Ticket::fault`] counts as a panic.
+pub struct Ticket {
+    target: Target,
+    call_id: u64,
+    started: Instant,
+    limit: Option<Duration>,
+    open: bool,
+}
+
+impl Ticket {
+    fn new(target: Target, started: Instant, limit: Option<Duration>) -> Self {
+        Self { target, call_id: metrics::call_id(), started, limit, open: true }
+    }
+
+    /// What is being called.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Unique in the process.
+    #[must_use]
+    pub fn call_id(&self) -> u64 {
+        self.call_id
+    }
+
+    /// How long the call may take in all.
+    #[must_use]
+    pub fn limit(&self) -> Option<Duration> {
+        self.limit
+    }
+
+    /// When it must have ended.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.limit.map(|l| self.started + l)
+    }
+
+    /// Names plugin and generation in a deadline slot.
+    #[must_use]
+    pub fn subject(&self) -> u64 {
+        u64::from(self.target.plugin.id) << 32 | u64::from(self.target.generation.number)
+    }
+
+    /// The plugin answered.
+    ///
+    /// # Errors
+    /// [`Code::LifecycleStale`] when its generation has passed: the answer must be discarded.
+    pub fn succeed(mut self) -> std::result::Result<Ended, (Ended, Error)> {
+        self.open = false;
+        let ended = self.ended(Effect::Completed);
+        let Target { plugin, generation, .. } = &self.target;
+        match plugin.leave(generation.number, false) {
+            Exit::Left(_) => {
+                self.record(true, ended.elapsed);
+                Ok(ended)
+            }
+            Exit::Stale(_) => {
+                plugin.stats.late_results.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let error = stale(&plugin.name);
+                plugin.stats.record_code(error.code());
+                Err((ended, error))
+            }
+        }
+    }
+
+    /// The plugin did not answer as it should. Classifies, records, and ends the generation where
+    /// the fault is final.
+    #[must_use]
+    pub fn fault(mut self, fault: &Fault) -> (Ended, Error) {
+        self.open = false;
+        self.close_with(fault)
+    }
+
+    fn close_with(&self, fault: &Fault) -> (Ended, Error) {
+        let ended = self.ended(fault.effect());
+        let Target { plugin, generation, .. } = &self.target;
+        let error = fault.to_error(&plugin.name, &self.target.tool().spec.id);
+        let is_final = fault.is_final(generation.fails_on);
+        if fault.counts() {
+            self.record(false, ended.elapsed);
+        }
+        plugin.stats.record_code(error.code());
+        let exit = if is_final {
+            plugin.leave_failed(generation.number, &error)
+        } else {
+            plugin.leave(generation.number, false)
+        };
+        plugin.report_fault(&error, self.target.tool(), self.call_id, is_final && left(exit));
+        (ended, error)
+    }
+
+    fn ended(&self, effect: Effect) -> Ended {
+        Ended {
+            elapsed: self.started.elapsed(),
+            generation: self.target.generation.number,
+            call_id: self.call_id,
+            effect,
+        }
+    }
+
+    fn record(&self, ok: bool, elapsed: Duration) {
+        let ns = elapsed.as_nanos() as u64;
+        let end = crate::deadline::to_ns(self.started) + ns;
+        self.target.plugin.stats.record(ok, end, ns);
+        self.target.tool().latency.record(ns);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.open {
+            let fault = Fault::Panicked { message: "the call was dropped without a result".into() };
+            let _ = self.close_with(&fault);
+        }
+    }
+}
+
+fn left(exit: Exit) -> bool {
+    matches!(exit, Exit::Left(_))
+}
+
+fn stale(plugin: &str) -> Error {
+    Error::new(Code::LifecycleStale).with_message(format!(
+        "{plugin} was restarted or unloaded while it was being called; the old answer is discarded"
+    ))
+}
+
+/// For tests and doors that only look.
+impl Target {
+    /// The plugin's present moment.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.plugin.word.load()
+    }
+}

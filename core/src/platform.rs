@@ -1,0 +1,31 @@
+//! The few things that differ between operating systems.
+
+#![allow(unsafe_code, reason = "pthread_atfork: one of the named unsafe addresses")]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Counts the forks that led to this process.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// A number that changes in a forked child; a runtime remembers its own. One relaxed load, where
+/// `getpid` would be a system call on every call of a plugin.
+#[must_use]
+pub fn fork_epoch() -> u32 {
+    watch_forks();
+    FORKS.load(Ordering::Relaxed)
+}
+
+#[cfg(unix)]
+fn watch_forks() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    extern "C" fn in_child() {
+        FORKS.fetch_add(1, Ordering::Relaxed);
+    }
+    // SAFETY: the handler only adds to an atomic, which is allowed after a fork.
+    ONCE.call_once(|| unsafe {
+        libc::pthread_atfork(None, None, Some(in_child));
+    });
+}
+
+#[cfg(not(unix))]
+fn watch_forks() {}

@@ -1,0 +1,77 @@
+//! Where callers wait for their turn when a plugin's concurrency is used up.
+
+use parking_lot::{Condvar, Mutex};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+/// How waiting ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is the caller's turn, or the plugin changed its state.
+    Came,
+    /// The queue was full.
+    QueueFull,
+    /// The deadline passed first.
+    TimedOut,
+}
+
+#[derive(Default)]
+pub(crate) struct Gate {
+    waiting: AtomicU32,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Gate {
+    /// Waits until `attempt` returns true; at most `queue` callers wait at once.
+    pub(crate) fn wait(
+        &self,
+        queue: u32,
+        until: Option<Instant>,
+        mut attempt: impl FnMut() -> bool,
+    ) -> Turn {
+        // Announce first, look second: see StateWord::update.
+        if self.waiting.fetch_add(1, Ordering::SeqCst) >= queue {
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+            return Turn::QueueFull;
+        }
+        let turn = self.wait_for(until, &mut attempt);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        turn
+    }
+
+    fn wait_for(&self, until: Option<Instant>, attempt: &mut impl FnMut() -> bool) -> Turn {
+        let mut lock = self.lock.lock();
+        loop {
+            if attempt() {
+                return Turn::Came;
+            }
+            match until {
+                None => self.changed.wait(&mut lock),
+                Some(at) => {
+                    if self.changed.wait_until(&mut lock, at).timed_out() {
+                        return if attempt() { Turn::Came } else { Turn::TimedOut };
+                    }
+                }
+            }
+        }
+    }
+
+    /// One call has ended.
+    pub(crate) fn one_left(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            drop(self.lock.lock());
+            self.changed.notify_one();
+        }
+    }
+
+    /// The plugin changed its state: everybody looks again.
+    pub(crate) fn all_look(&self) {
+        drop(self.lock.lock());
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}

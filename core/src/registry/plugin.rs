@@ -1,0 +1,314 @@
+//! One plugin: its state word, its present generation, and what is known of its last trouble.
+
+use super::gate::{Gate, Turn};
+use super::{Generation, Services, Tool};
+use crate::call::{Loader, ms};
+use crate::check::Finding;
+use crate::error::{Code, Error, Result};
+use crate::lifecycle::{Event, Exit, State, StateWord, Status};
+use crate::log::{Level, Record};
+use crate::manifest::{Assumption, Manifest};
+use crate::metrics::{Histogram, Stats};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+/// Where a plugin comes from: enough to begin its next generation.
+#[derive(Clone)]
+pub struct Source {
+    /// Its manifest.
+    pub manifest: Arc<Manifest>,
+    /// What makes its generations; `None` for plugins that the host executes itself.
+    pub loader: Option<Arc<dyn Loader>>,
+    /// What was assumed of its manifest.
+    pub assumptions: Arc<[Assumption]>,
+}
+
+/// What is known of a generation beyond its state. Written before the state that it explains.
+#[derive(Clone)]
+pub struct Note {
+    /// Which generation it speaks of.
+    pub generation: u32,
+    /// Why it is FAILED or UNAVAILABLE.
+    pub error: Option<Error>,
+    /// What its dependency check found.
+    pub findings: Arc<[Finding]>,
+    /// When it was written.
+    pub at: SystemTime,
+}
+
+impl Note {
+    fn empty(generation: u32) -> Self {
+        Self { generation, error: None, findings: Arc::from([]), at: SystemTime::now() }
+    }
+}
+
+/// One registered plugin.
+pub struct Plugin {
+    /// Unique in its runtime.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// What its calls amount to.
+    pub stats: Stats,
+    pub(crate) word: StateWord,
+    pub(crate) gate: Gate,
+    pub(crate) source: ArcSwap<Source>,
+    pub(crate) note: ArcSwap<Note>,
+    pub(crate) generation: ArcSwapOption<Generation>,
+    pub(crate) services: Arc<Services>,
+    pub(crate) loading: Mutex<()>,
+    pub(crate) restarts: AtomicU32,
+    pub(crate) removed: AtomicBool,
+    pub(crate) last_used_ns: AtomicU64,
+    pub(crate) ready_ns: AtomicU64,
+    pub(crate) abandoned_before: Mutex<Vec<std::sync::Weak<Generation>>>,
+    latencies: Mutex<BTreeMap<String, Arc<Histogram>>>,
+    control: Mutex<()>,
+    log_window: AtomicU64,
+}
+
+/// Fault lines that one plugin writes a second; further ones are counted in the next line.
+const LINES_PER_SECOND: u64 = 20;
+
+impl Plugin {
+    pub(crate) fn new(id: u32, name: &str, source: Source, services: Arc<Services>) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            stats: Stats::default(),
+            word: StateWord::new(),
+            gate: Gate::default(),
+            source: ArcSwap::from_pointee(source),
+            note: ArcSwap::from_pointee(Note::empty(1)),
+            generation: ArcSwapOption::empty(),
+            services,
+            loading: Mutex::new(()),
+            restarts: AtomicU32::new(0),
+            removed: AtomicBool::new(false),
+            last_used_ns: AtomicU64::new(0),
+            ready_ns: AtomicU64::new(0),
+            abandoned_before: Mutex::default(),
+            latencies: Mutex::default(),
+            control: Mutex::new(()),
+            log_window: AtomicU64::new(0),
+        }
+    }
+
+    /// The present moment.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.word.load()
+    }
+
+    /// What is known beyond the state.
+    #[must_use]
+    pub fn note(&self) -> Arc<Note> {
+        self.note.load_full()
+    }
+
+    /// Its manifest.
+    #[must_use]
+    pub fn manifest(&self) -> Arc<Manifest> {
+        Arc::clone(&self.source.load().manifest)
+    }
+
+    /// Its present generation, once there is one.
+    #[must_use]
+    pub fn generation(&self) -> Option<Arc<Generation>> {
+        self.generation.load_full()
+    }
+
+    /// Threads that hang in this plugin's code and that nobody waits for, over all generations.
+    #[must_use]
+    pub fn abandoned_threads(&self) -> u32 {
+        let count = |g: &Generation| g.pool.as_ref().map_or(0, crate::sandbox::Pool::abandoned);
+        let now = self.generation.load().as_deref().map_or(0, count);
+        let mut before = self.abandoned_before.lock();
+        before.retain(|g| g.strong_count() > 0);
+        now + before.iter().filter_map(std::sync::Weak::upgrade).map(|g| count(&g)).sum::<u32>()
+    }
+
+    /// The histogram of a tool, the same over all generations.
+    pub(crate) fn latency(&self, tool: &str) -> Arc<Histogram> {
+        Arc::clone(self.latencies.lock().entry(tool.to_owned()).or_default())
+    }
+
+    /// Ends a call without a fault of the plugin.
+    pub(crate) fn leave(&self, generation: u32, fault: bool) -> Exit {
+        let exit = self.word.exit(generation, fault);
+        self.gate.one_left();
+        exit
+    }
+
+    /// Ends a call whose fault ends the generation: the reason is there before the state is.
+    pub(crate) fn leave_failed(&self, generation: u32, error: &Error) -> Exit {
+        let _lock = self.services.lock(&self.control, &self.name);
+        self.explain(generation, error, None);
+        let exit = self.word.exit(generation, true);
+        self.gate.all_look();
+        exit
+    }
+
+    /// Ends the generation outside a call. False when it was over already.
+    pub fn fail(&self, generation: u32, error: &Error) -> bool {
+        self.end(generation, Event::Fault, error, None).is_ok()
+    }
+
+    /// Ends the generation in whatever final state `event` leads to.
+    ///
+    /// # Errors
+    /// [`Code::LifecycleForbidden`] where the table says no; nothing is changed then.
+    pub fn end(
+        &self,
+        generation: u32,
+        event: Event,
+        error: &Error,
+        findings: Option<Arc<[Finding]>>,
+    ) -> Result<Status> {
+        let lock = self.services.lock(&self.control, &self.name);
+        if crate::lifecycle::next(self.word.load().state, event).is_some() {
+            self.explain(generation, error, findings);
+        }
+        let applied = self.word.apply(generation, event);
+        drop(lock);
+        self.gate.all_look();
+        let status = applied.map_err(|seen| self.forbidden(seen, event))?;
+        self.say(Level::Error, format!("{}: {}", status.state, error.message()), Some(error));
+        Ok(status)
+    }
+
+    /// The reason must not be overwritten once it explains a final state.
+    fn explain(&self, generation: u32, error: &Error, findings: Option<Arc<[Finding]>>) {
+        let status = self.word.load();
+        if status.generation != generation || status.state.is_final() {
+            return;
+        }
+        let old = self.note.load();
+        let findings = findings.unwrap_or_else(|| Arc::clone(&old.findings));
+        let at = SystemTime::now();
+        self.note.store(Arc::new(Note { generation, error: Some(error.clone()), findings, at }));
+    }
+
+    pub(crate) fn set_findings(&self, generation: u32, findings: Arc<[Finding]>) {
+        self.note.store(Arc::new(Note { findings, ..Note::empty(generation) }));
+    }
+
+    /// Begins the next generation: calls in flight become stale, the old executor is let go.
+    pub(crate) fn next_generation(&self) -> Status {
+        let lock = self.services.lock(&self.control, &self.name);
+        let status = self.word.restart();
+        self.note.store(Arc::new(Note::empty(status.generation)));
+        let old = self.generation.swap(None);
+        drop(lock);
+        self.gate.all_look();
+        if let Some(old) = old {
+            if let Some(pool) = &old.pool {
+                pool.close();
+            }
+            let stopped = std::panic::AssertUnwindSafe(|| old.executor.stop());
+            let _ = std::panic::catch_unwind(stopped);
+            self.abandoned_before.lock().push(Arc::downgrade(&old));
+        }
+        status
+    }
+
+    pub(crate) fn forbidden(&self, seen: Status, event: Event) -> Error {
+        let now = seen.state;
+        let why = match (now.is_final(), self.note.load().error.as_ref()) {
+            (true, Some(error)) => format!(" ({})", error.message()),
+            _ => String::new(),
+        };
+        Error::new(Code::LifecycleForbidden).with_message(format!(
+            "plugin \"{}\" is {now}{why}; {event:?} is not allowed there",
+            self.name
+        ))
+    }
+
+    /// Why a call is not admitted in `status`.
+    pub(crate) fn refusal(&self, status: Status) -> Error {
+        if self.removed.load(Ordering::Acquire) {
+            return Error::new(Code::RegistryUnknownPlugin)
+                .with_message(format!("plugin \"{}\" was unloaded", self.name));
+        }
+        let note = self.note.load();
+        let known = note.error.as_ref();
+        let reason = known.map_or("no reason is known", Error::message);
+        match status.state {
+            State::Failed => {
+                let error = Error::new(Code::CallPluginFailed).with_message(format!(
+                    "plugin \"{}\" has failed and is not called: {reason}",
+                    self.name
+                ));
+                match known {
+                    Some(k) => error.with_cause(format!("[{}] {}", k.code(), k.cause())),
+                    None => error,
+                }
+            }
+            State::Unavailable => known
+                .cloned()
+                .unwrap_or_else(|| Error::new(Code::CallPluginUnavailable))
+                .with_message(format!("plugin \"{}\" is unavailable: {reason}", self.name))
+                .with_kind("PluginUnavailable"),
+            _ => Error::new(Code::CallNotReady)
+                .with_message(format!("plugin \"{}\" is {} and not ready", self.name, status.state)),
+        }
+    }
+
+    pub(crate) fn queue_refusal(&self, tool: &Tool, turn: Turn, limit: Option<Duration>) -> Error {
+        let called = format!("{}.{}", self.name, tool.spec.id);
+        match turn {
+            Turn::TimedOut => Error::new(Code::CallQueueTimeout).with_message(format!(
+                "{called} waited {} for its turn and was not begun",
+                ms(limit.unwrap_or_default())
+            )),
+            _ => Error::new(Code::CallBusy)
+                .with_message(format!("{called}: {} calls are waiting already", self.gate.waiting())),
+        }
+    }
+
+    /// Writes the log line of a fault, at most [`LINES_PER_SECOND`].
+    pub(crate) fn report_fault(&self, error: &Error, tool: &Tool, call_id: u64, is_final: bool) {
+        let Some(suppressed) = self.may_log(is_final) else { return };
+        let level = if is_final { Level::Error } else { Level::Warn };
+        let more = match suppressed {
+            0 => String::new(),
+            n => format!(" ({n} earlier lines were suppressed)"),
+        };
+        let end = if is_final { "; the plugin is FAILED" } else { "" };
+        let message = format!(
+            "call {call_id} of {}.{}: {}: {}{end}{more}",
+            self.name,
+            tool.spec.id,
+            error.kind(),
+            error.message()
+        );
+        self.say(level, message, Some(error));
+    }
+
+    /// Whether a fault line may be written now, and how many were not before it.
+    fn may_log(&self, always: bool) -> Option<u64> {
+        let second = crate::deadline::now_ns() / 1_000_000_000;
+        let window = self.log_window.load(Ordering::Relaxed);
+        let (seen, count) = (window >> 24, window & 0xff_ffff);
+        if seen != second {
+            self.log_window.store(second << 24 | 1, Ordering::Relaxed);
+            return Some(count.saturating_sub(LINES_PER_SECOND));
+        }
+        self.log_window.store(window + u64::from(count < 0xff_ffff), Ordering::Relaxed);
+        (always || count < LINES_PER_SECOND).then_some(0)
+    }
+
+    /// Writes a log line under the plugin's name; never blocks.
+    pub(crate) fn say(&self, level: Level, message: String, error: Option<&Error>) {
+        let mut record = Record::new(level, Some(&self.name), message);
+        if let Some(error) = error {
+            record.code = Some(error.code());
+            record.detail = error.traceback().map(str::to_owned);
+        }
+        self.services.log.write(record);
+    }
+}

@@ -1,0 +1,396 @@
+//! Loading and restarting, step by step; every step has its own error.
+//!
+//! Order: parse, register LOADED, dependency check, import, construct, validate, probe,
+//! INITIALIZED. A plugin whose manifest cannot even be read is still listed, FAILED.
+
+use super::Runtime;
+use super::run::{Inside, panic_text};
+use crate::call::{Args, BuildContext, Built, Call, Loader};
+use crate::check::Finding;
+use crate::error::{Code, Error, Result};
+use crate::lifecycle::{Event, State};
+use crate::log::{Level, Logger};
+use crate::manifest::{Assumption, Candidate, Isolation, Manifest, Parsed, Probe, discover};
+use crate::registry::{Generation, Plugin, Source, Tool};
+use crate::sandbox::{Handoff, Next, Pool};
+use serde::Serialize;
+use serde_json::Value;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How a load or restart went. A plugin's fault is in here, it is never an `Err`.
+#[derive(Clone, Debug, Serialize)]
+pub struct LoadReport {
+    /// The plugin's name.
+    pub name: String,
+    /// Its state now.
+    pub state: State,
+    /// The generation that began.
+    pub generation: u32,
+    /// Why it is not INITIALIZED.
+    #[serde(serialize_with = "as_value")]
+    pub error: Option<Error>,
+    /// What the dependency check found.
+    pub findings: Vec<Finding>,
+    /// What was assumed of the manifest.
+    pub assumptions: Vec<Assumption>,
+    /// How long it took, in milliseconds.
+    pub took_ms: f64,
+}
+
+fn as_value<S: serde::Serializer>(error: &Option<Error>, s: S) -> std::result::Result<S::Ok, S::Error> {
+    error.as_ref().map(Error::to_value).serialize(s)
+}
+
+impl LoadReport {
+    /// Whether the plugin takes calls.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.error.is_none()
+    }
+
+    fn of(plugin: &Plugin, error: Option<Error>, since: Instant) -> Self {
+        let status = plugin.status();
+        Self {
+            name: plugin.name.clone(),
+            state: status.state,
+            generation: status.generation,
+            error,
+            findings: plugin.note().findings.to_vec(),
+            assumptions: plugin.source.load().assumptions.to_vec(),
+            took_ms: since.elapsed().as_secs_f64() * 1e3,
+        }
+    }
+
+    fn refused(name: &str, error: Error) -> Self {
+        Self {
+            name: name.to_owned(),
+            state: State::Failed,
+            generation: 0,
+            error: Some(error),
+            findings: Vec::new(),
+            assumptions: Vec::new(),
+            took_ms: 0.0,
+        }
+    }
+}
+
+type Step<T = ()> = std::result::Result<T, (Event, Error)>;
+
+fn failed(error: Error) -> (Event, Error) {
+    (Event::Fault, error)
+}
+
+impl Runtime {
+    /// Loads every plugin at `path`: a manifest, a plugin's folder, or a folder of them, in the
+    /// order of their `depends_on`.
+    #[must_use]
+    pub fn load_path(&self, path: &Path) -> Vec<LoadReport> {
+        let (good, bad): (Vec<Candidate>, Vec<Candidate>) =
+            discover(path).into_iter().partition(|c| c.result.is_ok());
+        let mut reports: Vec<_> = bad.into_iter().map(|c| self.load_candidate(c)).collect();
+        let parsed = good.into_iter().filter_map(|c| c.result.ok()).collect();
+        for item in super::view::in_order(parsed) {
+            reports.push(match item {
+                Ok(parsed) => self.load(parsed),
+                Err((name, error)) => self.load_broken(&name, error),
+            });
+        }
+        reports
+    }
+
+    fn load_candidate(&self, candidate: Candidate) -> LoadReport {
+        match candidate.result {
+            Ok(parsed) => self.load(parsed),
+            Err(error) => self.load_broken(&candidate.fallback_name, error),
+        }
+    }
+
+    /// Lists a plugin that cannot be loaded, as FAILED with its reason.
+    #[must_use]
+    pub fn load_broken(&self, name: &str, error: Error) -> LoadReport {
+        let since = Instant::now();
+        let source = Source {
+            manifest: Arc::new(Manifest::host(name)),
+            loader: None,
+            assumptions: Arc::from([]),
+        };
+        if let Err(refused) = self.usable() {
+            return LoadReport::refused(name, refused);
+        }
+        match self.registry().add(name, source) {
+            Ok(plugin) => {
+                plugin.fail(1, &error);
+                LoadReport::of(&plugin, Some(error), since)
+            }
+            Err(refused) => LoadReport::refused(name, refused),
+        }
+    }
+
+    /// Loads one plugin with the loader of its kind.
+    #[must_use]
+    pub fn load(&self, parsed: Parsed) -> LoadReport {
+        let loader = self.0.loaders.lock().get(&parsed.manifest.kind).cloned();
+        self.load_from(parsed, loader)
+    }
+
+    /// Loads one plugin with its own loader.
+    #[must_use]
+    pub fn load_with(&self, parsed: Parsed, loader: Arc<dyn Loader>) -> LoadReport {
+        self.load_from(parsed, Some(loader))
+    }
+
+    fn load_from(&self, parsed: Parsed, loader: Option<Arc<dyn Loader>>) -> LoadReport {
+        let since = Instant::now();
+        let name = parsed.manifest.name.clone();
+        let mut assumptions = parsed.assumptions;
+        assumptions.extend(super::view::not_enforced(&parsed.manifest));
+        let source = Source {
+            manifest: Arc::new(parsed.manifest),
+            loader,
+            assumptions: assumptions.into(),
+        };
+        let added = self.usable().and_then(|()| self.registry().add(&name, source));
+        match added {
+            Ok(plugin) => self.begin(&plugin, since),
+            Err(error) => {
+                self.log().write(crate::log::Record::new(
+                    Level::Error,
+                    Some(&name),
+                    format!("not loaded: {error}"),
+                ));
+                LoadReport::refused(&name, error)
+            }
+        }
+    }
+
+    /// Begins the plugin's next generation. The old one's calls become stale.
+    ///
+    /// # Errors
+    /// Unknown name, a load under way, or a plugin that asks from inside its own call.
+    pub fn restart(&self, name: &str) -> Result<LoadReport> {
+        let since = Instant::now();
+        self.usable()?;
+        let plugin = self.registry().find(name)?;
+        if Inside::is_within(plugin.id) {
+            return Err(Error::new(Code::RuntimeReentrant));
+        }
+        {
+            let _one = self.0.services.lock(&plugin.loading, name)?;
+            plugin.next_generation();
+            plugin.restarts.fetch_add(1, Ordering::Relaxed);
+            plugin.ready_ns.store(0, Ordering::Relaxed);
+        }
+        Ok(self.begin(&plugin, since))
+    }
+
+    /// Ends a plugin and forgets it. Calls under way are left to end; their results are stale.
+    ///
+    /// # Errors
+    /// Unknown name, or a plugin that asks from inside its own call.
+    pub fn unload(&self, name: &str) -> Result<()> {
+        self.usable()?;
+        if Inside::is_within(self.registry().find(name)?.id) {
+            return Err(Error::new(Code::RuntimeReentrant));
+        }
+        let plugin = self.registry().remove(name)?;
+        plugin.removed.store(true, Ordering::Release);
+        plugin.next_generation();
+        plugin.say(Level::Info, "unloaded".into(), None);
+        Ok(())
+    }
+
+    fn begin(&self, plugin: &Arc<Plugin>, since: Instant) -> LoadReport {
+        let lock = self.0.services.lock(&plugin.loading, &plugin.name);
+        let number = plugin.status().generation;
+        let done = match lock {
+            Ok(_one) => self.steps(plugin, number),
+            Err(busy) => return LoadReport::of(plugin, Some(busy), since),
+        };
+        let error = done.err().map(|(event, error)| {
+            let findings = Some(Arc::clone(&plugin.note().findings));
+            // Refused only where somebody restarted or unloaded it meanwhile; that is the newer truth.
+            let _ = plugin.end(number, event, &error, findings);
+            error
+        });
+        if error.is_none() {
+            let took = since.elapsed().as_secs_f64() * 1e3;
+            plugin.say(Level::Info, format!("INITIALIZED, generation {number}, {took:.1} ms"), None);
+        }
+        LoadReport::of(plugin, error, since)
+    }
+
+    fn steps(&self, plugin: &Arc<Plugin>, number: u32) -> Step {
+        let source = plugin.source.load_full();
+        let manifest = &source.manifest;
+        let loader = source.loader.clone().ok_or_else(|| {
+            let message = format!("no loader for kind \"{}\" in this process", manifest.kind);
+            (Event::DependencyMissing, Error::new(Code::LoadUnsupportedKind).with_message(message))
+        })?;
+        dependencies(plugin, &*loader, manifest, number)?;
+        isolation(manifest)?;
+        let pool = (manifest.effective_isolation() != Isolation::Inline).then(|| {
+            Pool::new(&plugin.name, manifest.effective_concurrency(), loader.thread_host())
+        });
+        let generation = self.built(plugin, loader, manifest, number, pool)?;
+        plugin.generation.store(Some(generation));
+        plugin.ready_ns.store(crate::deadline::now_ns(), Ordering::Relaxed);
+        match plugin.word.apply(number, Event::Ready) {
+            Ok(_) => Ok(()),
+            Err(seen) => Err(failed(plugin.forbidden(seen, Event::Ready))),
+        }
+    }
+
+    /// Import, construction, validation and probe, where the plugin's calls will run as well: a
+    /// constructor that hangs must not hang the host's start.
+    fn built(
+        &self,
+        plugin: &Arc<Plugin>,
+        loader: Arc<dyn Loader>,
+        manifest: &Arc<Manifest>,
+        number: u32,
+        pool: Option<Pool>,
+    ) -> Step<Arc<Generation>> {
+        let context =
+            BuildContext { generation: number, log: Logger::new(self.log(), &plugin.name) };
+        let (owner, described) = (Arc::clone(plugin), Arc::clone(manifest));
+        let build = move || caught(|| build(&owner, &*loader, &described, &context));
+        let made = match &pool {
+            None => build(),
+            Some(pool) => bounded(pool, self.0.options.load_timeout, build),
+        };
+        let (executor, tools) = made.map_err(failed)?;
+        Ok(Arc::new(Generation::new(number, manifest, executor, tools, pool)))
+    }
+}
+
+type Made = (Arc<dyn crate::call::Executor>, Vec<Tool>);
+
+fn build(
+    plugin: &Plugin,
+    loader: &dyn Loader,
+    manifest: &Manifest,
+    context: &BuildContext,
+) -> Result<Made> {
+    let _inside = Inside::enter(plugin.id)?;
+    let Built { executor, tools } = loader.build(manifest, context)?;
+    let made: Vec<Tool> = if tools.is_empty() {
+        let specs = manifest.tools.iter().cloned();
+        specs.map(|s| tool(plugin, s, None)).collect::<Result<_>>()?
+    } else {
+        tools.into_iter().map(|t| tool(plugin, t.spec, t.handle)).collect::<Result<_>>()?
+    };
+    executor.validate()?;
+    if let Some(golden) = &manifest.probe {
+        probe(plugin, &*executor, &made, golden)?;
+    }
+    Ok((executor, made))
+}
+
+fn tool(
+    plugin: &Plugin,
+    spec: crate::manifest::ToolSpec,
+    handle: Option<Arc<dyn std::any::Any + Send + Sync>>,
+) -> Result<Tool> {
+    let latency = plugin.latency(&spec.id);
+    Tool::new(spec, handle, latency)
+}
+
+fn probe(
+    plugin: &Plugin,
+    executor: &dyn crate::call::Executor,
+    tools: &[Tool],
+    golden: &Probe,
+) -> Result<()> {
+    let refuse = |why: String| Error::new(Code::LoadProbe).with_message(why);
+    let tool = tools
+        .iter()
+        .find(|t| t.spec.id == golden.tool)
+        .ok_or_else(|| refuse(format!("the probe names a tool \"{}\" that is not there", golden.tool)))?;
+    let args = Args::from(golden.args.clone());
+    tool.check_input(args.value()).map_err(|e| refuse(format!("its arguments: {}", e.message())))?;
+    let call = Call {
+        plugin: &plugin.name,
+        tool,
+        args: &args,
+        deadline: None,
+        call_id: crate::metrics::call_id(),
+        should_stop: &|| false,
+        progress: &|_, _| true,
+    };
+    let reply = executor.call(&call).map_err(|fault| {
+        let error = fault.to_error(&plugin.name, &golden.tool);
+        let said = refuse(format!("{}: {}", error.kind(), error.message()));
+        match error.traceback() {
+            Some(text) => said.with_traceback(text),
+            None => said,
+        }
+    })?;
+    expected(&reply.value, golden.expect_schema.as_ref()).map_err(refuse)
+}
+
+fn expected(value: &Value, schema: Option<&Value>) -> std::result::Result<(), String> {
+    let Some(schema) = schema else { return Ok(()) };
+    let validator = jsonschema::validator_for(schema).map_err(|e| format!("expect_schema: {e}"))?;
+    validator.validate(value).map_err(|e| format!("its result: {e}"))
+}
+
+fn dependencies(plugin: &Plugin, loader: &dyn Loader, manifest: &Manifest, number: u32) -> Step {
+    let mut findings: Vec<Finding> = Vec::new();
+    let more = catch_unwind(AssertUnwindSafe(|| loader.check(manifest)));
+    findings.extend(more.unwrap_or_default());
+    let missing = findings.iter().find_map(Finding::to_error);
+    plugin.set_findings(number, findings.into());
+    match missing {
+        Some(error) => Err((Event::DependencyMissing, error)),
+        None => Ok(()),
+    }
+}
+
+/// Worker processes are not part of this build: who asks for one by name is told so, because a
+/// silent weaker isolation would be a lie.
+fn isolation(manifest: &Manifest) -> Step {
+    if manifest.isolation != Some(Isolation::Process) {
+        return Ok(());
+    }
+    let error = Error::new(Code::LoadIsolation)
+        .with_message("isolation \"process\" is not available in this build")
+        .with_remedy("set \"isolation\": \"thread\" in the manifest, or leave it out");
+    Err((Event::DependencyMissing, error))
+}
+
+fn caught<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        Err(Error::new(Code::LoadConstruct)
+            .with_message(format!("it panicked: {}", panic_text(&*panic))))
+    })
+}
+
+/// Runs `body` on the pool, at most for `limit`.
+fn bounded<T: Send + 'static>(
+    pool: &Pool,
+    limit: Duration,
+    body: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let meeting: Arc<Handoff<Result<T>>> = Arc::default();
+    let there = Arc::clone(&meeting);
+    pool.submit(Box::new(move || {
+        if there.begin() {
+            let _ = there.finish(body());
+        }
+    }))?;
+    match meeting.next(Some(Instant::now() + limit)) {
+        Next::Done(result) => result,
+        Next::Message(()) | Next::Deadline => {
+            meeting.abandon();
+            pool.abandon_one();
+            Err(Error::new(Code::LoadConstruct).with_message(format!(
+                "import and construction did not end within {}; their thread was abandoned",
+                crate::call::ms(limit)
+            )))
+        }
+    }
+}
