@@ -1,0 +1,33 @@
+//! The dependency checker: what a plugin needs and does not find, each cause by its own code.
+//!
+//! Every finding is reported, not only the first, and the good ones too. Nothing here imports a
+//! package, loads a model or initialises CUDA in the host; whatever may hang (a network mount, a
+//! driver) is asked on a thread of its own with a bound. Packages are checked by the doors, which
+//! know their interpreters, and join the list as [`Finding`]s of the same shape.
+//!
+//! Answers are not kept here: a card that was busy may be free at the next restart. Only the
+//! checksums of unchanged files are remembered.
+
+mod bounded;
+mod entry;
+mod env;
+mod executable;
+mod finding;
+mod gpu;
+mod model;
+mod nvml;
+mod platform;
+
+pub use bounded::silent_places;
+pub use entry::{CheckOptions, check, check_with};
+pub use env::{check_env, check_env_in};
+pub use executable::{check_executable, check_executable_in};
+pub use finding::{Finding, Subject};
+pub use gpu::{
+    Device, GpuFacts, GpuFault, GpuNeeds, GpuProbe, Known, Memory, NvidiaProbe, Partition,
+    ProbeConfig, TorchBuild, TorchSays, check_gpu, check_gpu_at, check_gpu_with, read_torch,
+};
+pub use model::{
+    ModelNeed, ModelOptions, Progress, check_model, check_model_with, forget_checksums,
+};
+pub use platform::{PlatformNeeds, VersionNeed, check_platform};
