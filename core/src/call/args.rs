@@ -23,7 +23,10 @@ impl Args {
         let text = if text.trim().is_empty() { "{}" } else { text };
         let value: Value = serde_json::from_str(text)
             .map_err(|e| Error::new(Code::AbiJson).with_message(format!("arguments: {e}")))?;
-        Ok(Self { text: OnceLock::from(text.to_owned()), ..Self::from(value) })
+        Ok(Self {
+            text: OnceLock::from(text.to_owned()),
+            ..Self::from(value)
+        })
     }
 
     /// The same arguments with tensors.
@@ -40,13 +43,17 @@ impl Args {
 
     /// As a value.
     pub fn value(&self) -> &Value {
-        self.value.get_or_init(|| Value::Object(serde_json::Map::new()))
+        self.value
+            .get_or_init(|| Value::Object(serde_json::Map::new()))
     }
 }
 
 impl From<Value> for Args {
     fn from(value: Value) -> Self {
-        Self { value: OnceLock::from(value), ..Self::default() }
+        Self {
+            value: OnceLock::from(value),
+            ..Self::default()
+        }
     }
 }
 
@@ -77,7 +84,10 @@ pub struct Reply {
 
 impl From<Value> for Reply {
     fn from(value: Value) -> Self {
-        Self { value, tensors: Vec::new() }
+        Self {
+            value,
+            tensors: Vec::new(),
+        }
     }
 }
 
@@ -87,7 +97,10 @@ mod tests {
 
     #[test]
     fn empty_text_is_an_empty_object_and_bad_text_names_its_place() {
-        assert_eq!(Args::from_text(" ").unwrap().value(), &serde_json::json!({}));
+        assert_eq!(
+            Args::from_text(" ").unwrap().value(),
+            &serde_json::json!({})
+        );
         let error = Args::from_text("{\"a\":}").unwrap_err();
         assert_eq!(error.code(), Code::AbiJson);
         assert!(error.message().contains("line 1 column 6"), "{error}");

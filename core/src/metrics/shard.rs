@@ -49,7 +49,10 @@ impl Histogram {
     /// Adds one latency.
     pub fn record(&self, ns: u64) {
         let buckets = &self.0[shard()];
-        let at = BUCKETS_NS.iter().position(|b| ns <= *b).unwrap_or(BUCKETS_NS.len());
+        let at = BUCKETS_NS
+            .iter()
+            .position(|b| ns <= *b)
+            .unwrap_or(BUCKETS_NS.len());
         buckets.counts[at].fetch_add(1, Relaxed);
         buckets.sum_ns.fetch_add(ns, Relaxed);
     }

@@ -5,7 +5,10 @@
 //! `library.rs` (dlopen). Calling plugin functions straight from Rust was rejected: a C++ exception
 //! that meets a Rust frame aborts the process.
 
-#![allow(unsafe_code, reason = "the plugin vtable and dlopen: one of the named unsafe addresses")]
+#![allow(
+    unsafe_code,
+    reason = "the plugin vtable and dlopen: one of the named unsafe addresses"
+)]
 
 mod executor;
 mod host;
