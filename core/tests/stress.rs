@@ -2,7 +2,7 @@
 //!
 //! Runs for `PLUGWARD_STRESS_SECONDS`, 60 where it is not set; every thread must make progress in
 //! every sixth of the run.
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! A plugin made of a Rust closure, for the core's own tests.
 #![allow(dead_code, reason = "each test program uses its part")]
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
 
 use plugward_core::Error;
 use plugward_core::call::{
