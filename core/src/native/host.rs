@@ -48,6 +48,13 @@ pub(super) struct CallContext<'a> {
 
 /// The table for one instance; `logger` must outlive it.
 pub(super) fn table(logger: &Logger) -> Host {
+    Host { context: std::ptr::from_ref(logger).cast_mut().cast(), ..callback_host() }
+}
+
+/// The functions with which a host's own callbacks answer: those that native plugins get, but
+/// without a logger behind `log`.
+#[must_use]
+pub fn callback_host() -> Host {
     Host {
         struct_size: size_of::<Host>() as u32,
         abi_version: ABI_VERSION,
@@ -58,7 +65,7 @@ pub(super) fn table(logger: &Logger) -> Host {
         should_stop: Some(should_stop),
         log: Some(log),
         get_extension: Some(get_extension),
-        context: std::ptr::from_ref(logger).cast_mut().cast(),
+        context: std::ptr::null_mut(),
     }
 }
 

@@ -17,5 +17,6 @@ mod shim;
 mod tensor;
 
 pub use executor::{CallbackLoader, Callbacks, TableExecutor};
+pub use host::callback_host;
 pub use library::NativeLoader;
 pub use tensor::{borrow as borrow_tensor, copy as copy_tensor};
