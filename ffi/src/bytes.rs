@@ -19,7 +19,9 @@ impl Text {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_string_bytes(string: Shared<Text>) -> Bytes {
-    guard("plugward_string_bytes", || Ok(string.peek().map_or(Bytes::EMPTY, |s| lend(&s.0))))
+    guard("plugward_string_bytes", || {
+        Ok(string.peek().map_or(Bytes::EMPTY, |s| lend(&s.0)))
+    })
 }
 
 /// Ends a string. NULL is nothing to end.

@@ -45,16 +45,21 @@ impl CallOptions {
         let user = User::new(self.progress_user, None);
         CoreOptions {
             deadline: (self.deadline_ms != 0).then(|| Duration::from_millis(self.deadline_ms)),
-            progress: self.progress.map(|f| -> Arc<dyn Fn(u64, u64) -> bool + Send + Sync> {
-                Arc::new(move |current, total| progress(f, &user, current, total))
-            }),
+            progress: self
+                .progress
+                .map(|f| -> Arc<dyn Fn(u64, u64) -> bool + Send + Sync> {
+                    Arc::new(move |current, total| progress(f, &user, current, total))
+                }),
         }
     }
 
     fn tensors(&self) -> Result<Vec<OwnedTensor>> {
         let views = slice(self.tensors, self.tensor_count, "options->tensors")?;
         // SAFETY: C promises that each view describes memory that is valid during the call.
-        views.iter().map(|view| unsafe { copy_tensor(view) }).collect()
+        views
+            .iter()
+            .map(|view| unsafe { copy_tensor(view) })
+            .collect()
     }
 }
 
@@ -79,7 +84,9 @@ pub extern "C" fn plugward_call(
         let runtime = runtime.get("runtime")?.0.clone();
         let (plugin, tool) = (plugin.read("plugin")?, tool.read("tool")?);
         let options = options.options()?;
-        let tensors = options.as_ref().map_or(Ok(Vec::new()), CallOptions::tensors)?;
+        let tensors = options
+            .as_ref()
+            .map_or(Ok(Vec::new()), CallOptions::tensors)?;
         let args = Args::from_text(args.read("args")?)?.with_tensors(tensors);
         let options = options.map(CallOptions::to_core).unwrap_or_default();
         let outcome = runtime.call(plugin, tool, args, &options);

@@ -53,12 +53,25 @@ unsafe impl Options for Callbacks {
 
 /// Makes a loader of the host's functions.
 pub(crate) fn callback_loader(callbacks: Callbacks) -> Result<Arc<dyn Loader>> {
-    let Callbacks { user, call, validate, destroy, .. } = callbacks;
+    let Callbacks {
+        user,
+        call,
+        validate,
+        destroy,
+        ..
+    } = callbacks;
     let Some(call) = call else {
         return Err(Error::new(Code::AbiNull).with_message("callbacks->call is NULL"));
     };
     // SAFETY: the header demands of these functions what the plugin ABI demands.
-    let loader = unsafe { CallbackLoader::new(CoreCallbacks { user, call, validate, destroy }) };
+    let loader = unsafe {
+        CallbackLoader::new(CoreCallbacks {
+            user,
+            call,
+            validate,
+            destroy,
+        })
+    };
     Ok(Arc::new(loader))
 }
 

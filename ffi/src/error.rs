@@ -14,7 +14,10 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(error: CoreError) -> Self {
-        Self { error, json: OnceLock::new() }
+        Self {
+            error,
+            json: OnceLock::new(),
+        }
     }
 }
 
@@ -27,7 +30,9 @@ fn of<T>(error: &Shared<Error>, read: impl FnOnce(&CoreError) -> T, otherwise: T
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_error_code(error: Shared<Error>) -> u32 {
-    guard("plugward_error_code", || Ok(of(&error, |e| e.code().row().number, 0)))
+    guard("plugward_error_code", || {
+        Ok(of(&error, |e| e.code().row().number, 0))
+    })
 }
 
 /// The printed code, `"PW-GPU-001"`.
@@ -45,7 +50,9 @@ pub extern "C" fn plugward_error_code_text(error: Shared<Error>) -> Bytes {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_error_type(error: Shared<Error>) -> Bytes {
-    guard("plugward_error_type", || Ok(of(&error, |e| lend(e.kind()), Bytes::EMPTY)))
+    guard("plugward_error_type", || {
+        Ok(of(&error, |e| lend(e.kind()), Bytes::EMPTY))
+    })
 }
 
 /// What happened. At most 64 KiB and a note.
@@ -53,7 +60,9 @@ pub extern "C" fn plugward_error_type(error: Shared<Error>) -> Bytes {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_error_message(error: Shared<Error>) -> Bytes {
-    guard("plugward_error_message", || Ok(of(&error, |e| lend(e.message()), Bytes::EMPTY)))
+    guard("plugward_error_message", || {
+        Ok(of(&error, |e| lend(e.message()), Bytes::EMPTY))
+    })
 }
 
 /// Why it happened.
@@ -61,7 +70,9 @@ pub extern "C" fn plugward_error_message(error: Shared<Error>) -> Bytes {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_error_cause(error: Shared<Error>) -> Bytes {
-    guard("plugward_error_cause", || Ok(of(&error, |e| lend(e.cause()), Bytes::EMPTY)))
+    guard("plugward_error_cause", || {
+        Ok(of(&error, |e| lend(e.cause()), Bytes::EMPTY))
+    })
 }
 
 /// What to do about it.
@@ -69,7 +80,9 @@ pub extern "C" fn plugward_error_cause(error: Shared<Error>) -> Bytes {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_error_remedy(error: Shared<Error>) -> Bytes {
-    guard("plugward_error_remedy", || Ok(of(&error, |e| lend(e.remedy()), Bytes::EMPTY)))
+    guard("plugward_error_remedy", || {
+        Ok(of(&error, |e| lend(e.remedy()), Bytes::EMPTY))
+    })
 }
 
 /// The full traceback where the plugin's language has one; for operators.
@@ -78,7 +91,11 @@ pub extern "C" fn plugward_error_remedy(error: Shared<Error>) -> Bytes {
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_error_traceback(error: Shared<Error>) -> Bytes {
     guard("plugward_error_traceback", || {
-        Ok(of(&error, |e| e.traceback().map_or(Bytes::EMPTY, lend), Bytes::EMPTY))
+        Ok(of(
+            &error,
+            |e| e.traceback().map_or(Bytes::EMPTY, lend),
+            Bytes::EMPTY,
+        ))
     })
 }
 
@@ -87,7 +104,9 @@ pub extern "C" fn plugward_error_traceback(error: Shared<Error>) -> Bytes {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_error_http_status(error: Shared<Error>) -> u32 {
-    guard("plugward_error_http_status", || Ok(of(&error, |e| u32::from(e.http_status()), 0)))
+    guard("plugward_error_http_status", || {
+        Ok(of(&error, |e| u32::from(e.http_status()), 0))
+    })
 }
 
 /// Whether the same call may succeed later by itself.
@@ -95,7 +114,9 @@ pub extern "C" fn plugward_error_http_status(error: Shared<Error>) -> u32 {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_error_retryable(error: Shared<Error>) -> bool {
-    guard("plugward_error_retryable", || Ok(of(&error, CoreError::retryable, false)))
+    guard("plugward_error_retryable", || {
+        Ok(of(&error, CoreError::retryable, false))
+    })
 }
 
 /// `{"code", "type", "message", "cause", "remedy", "retryable", "http_status"[, "details"]}`.
@@ -133,11 +154,16 @@ pub extern "C" fn plugward_code_count() -> usize {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_code_at(index: usize) -> u32 {
-    guard("plugward_code_at", || Ok(Code::ALL.get(index).map_or(0, |code| code.row().number)))
+    guard("plugward_code_at", || {
+        Ok(Code::ALL.get(index).map_or(0, |code| code.row().number))
+    })
 }
 
 fn row<T>(code: u32, read: impl FnOnce(&'static Row) -> T, otherwise: T) -> T {
-    let found = Code::ALL.iter().map(|c| c.row()).find(|row| row.number == code);
+    let found = Code::ALL
+        .iter()
+        .map(|c| c.row())
+        .find(|row| row.number == code);
     found.map_or(otherwise, read)
 }
 
@@ -146,7 +172,9 @@ fn row<T>(code: u32, read: impl FnOnce(&'static Row) -> T, otherwise: T) -> T {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_code_text(code: u32) -> Bytes {
-    guard("plugward_code_text", || Ok(row(code, |r| lend(r.code), Bytes::EMPTY)))
+    guard("plugward_code_text", || {
+        Ok(row(code, |r| lend(r.code), Bytes::EMPTY))
+    })
 }
 
 /// The catalogue's type of a code's number. Static.
@@ -154,7 +182,9 @@ pub extern "C" fn plugward_code_text(code: u32) -> Bytes {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_code_type(code: u32) -> Bytes {
-    guard("plugward_code_type", || Ok(row(code, |r| lend(r.kind), Bytes::EMPTY)))
+    guard("plugward_code_type", || {
+        Ok(row(code, |r| lend(r.kind), Bytes::EMPTY))
+    })
 }
 
 /// The catalogue's message of a code's number. Static.
@@ -162,7 +192,9 @@ pub extern "C" fn plugward_code_type(code: u32) -> Bytes {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_code_message(code: u32) -> Bytes {
-    guard("plugward_code_message", || Ok(row(code, |r| lend(r.message), Bytes::EMPTY)))
+    guard("plugward_code_message", || {
+        Ok(row(code, |r| lend(r.message), Bytes::EMPTY))
+    })
 }
 
 /// The catalogue's cause of a code's number. Static.
@@ -170,7 +202,9 @@ pub extern "C" fn plugward_code_message(code: u32) -> Bytes {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_code_cause(code: u32) -> Bytes {
-    guard("plugward_code_cause", || Ok(row(code, |r| lend(r.cause), Bytes::EMPTY)))
+    guard("plugward_code_cause", || {
+        Ok(row(code, |r| lend(r.cause), Bytes::EMPTY))
+    })
 }
 
 /// The catalogue's remedy of a code's number. Static.
@@ -178,7 +212,9 @@ pub extern "C" fn plugward_code_cause(code: u32) -> Bytes {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_code_remedy(code: u32) -> Bytes {
-    guard("plugward_code_remedy", || Ok(row(code, |r| lend(r.remedy), Bytes::EMPTY)))
+    guard("plugward_code_remedy", || {
+        Ok(row(code, |r| lend(r.remedy), Bytes::EMPTY))
+    })
 }
 
 /// The HTTP status of a code's number; 0 where there is no such code.
@@ -186,5 +222,7 @@ pub extern "C" fn plugward_code_remedy(code: u32) -> Bytes {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_code_http_status(code: u32) -> u32 {
-    guard("plugward_code_http_status", || Ok(row(code, |r| u32::from(r.http), 0)))
+    guard("plugward_code_http_status", || {
+        Ok(row(code, |r| u32::from(r.http), 0))
+    })
 }

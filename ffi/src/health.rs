@@ -60,7 +60,9 @@ pub extern "C" fn plugward_health_summary_json(
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_health_ready(runtime: Shared<Runtime>) -> bool {
     guard("plugward_health_ready", || {
-        Ok(runtime.peek().is_some_and(|r| !r.0.is_foreign() && r.0.summary().ready))
+        Ok(runtime
+            .peek()
+            .is_some_and(|r| !r.0.is_foreign() && r.0.summary().ready))
     })
 }
 

@@ -11,8 +11,14 @@
 //! Rejected: integer result codes with a "last error" per thread. The error would be lost or mixed
 //! up between the failing call and the question about it.
 
-#![allow(unsafe_code, reason = "the C edge: exported names, and pointers that C hands over")]
-#![allow(unreachable_pub, reason = "C reaches these items, and cbindgen writes only public ones")]
+#![allow(
+    unsafe_code,
+    reason = "the C edge: exported names, and pointers that C hands over"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "C reaches these items, and cbindgen writes only public ones"
+)]
 
 mod bytes;
 mod call;

@@ -86,11 +86,15 @@ pub extern "C" fn plugward_state(
     generation: Out<u32>,
     in_flight: Out<u32>,
 ) -> Owned<Error> {
-    guard("plugward_state", || {
+    guard("plugward_plugin_state", || {
         let generation = generation.optional("generation")?;
         let in_flight = in_flight.optional("in_flight")?;
         let state = state.open("state")?;
-        let plugin = runtime.get("runtime")?.0.registry().find(plugin.read("plugin")?)?;
+        let plugin = runtime
+            .get("runtime")?
+            .0
+            .registry()
+            .find(plugin.read("plugin")?)?;
         let status = plugin.status();
         state.set(number(status.state));
         if let Some(place) = generation {

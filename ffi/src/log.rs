@@ -79,7 +79,8 @@ pub extern "C" fn plugward_log_set_callback(
     guard("plugward_log_set_callback", || {
         let runtime = runtime.get("runtime")?;
         let user = User::new(user, destroy);
-        let sink = callback.map(|callback| -> Arc<dyn LogSink> { Arc::new(Sink { callback, user }) });
+        let sink =
+            callback.map(|callback| -> Arc<dyn LogSink> { Arc::new(Sink { callback, user }) });
         runtime.0.log().set_sink(sink);
         Ok(())
     })
@@ -111,7 +112,9 @@ pub extern "C" fn plugward_log_write(
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_log_flush(runtime: Shared<Runtime>, timeout_ms: u64) -> bool {
     guard("plugward_log_flush", || {
-        let Some(runtime) = runtime.peek() else { return Ok(false) };
+        let Some(runtime) = runtime.peek() else {
+            return Ok(false);
+        };
         Ok(!runtime.0.is_foreign() && runtime.0.log().flush(Duration::from_millis(timeout_ms)))
     })
 }
@@ -127,7 +130,9 @@ pub extern "C" fn plugward_log_recent_json(
     guard("plugward_log_recent_json", || {
         let out = out.open("out")?;
         let recent = runtime.get("runtime")?.0.log().recent();
-        out.set(Text::give(serde_json::to_string(&recent).unwrap_or_else(|_| "[]".to_owned())));
+        out.set(Text::give(
+            serde_json::to_string(&recent).unwrap_or_else(|_| "[]".to_owned()),
+        ));
         Ok(())
     })
 }

@@ -10,7 +10,11 @@ use plugward_core::manifest::{Manifest, Parsed, SCHEMA};
 
 /// Reads JSON, which begins with a brace, or TOML.
 pub(crate) fn parse(text: &str) -> Result<Parsed> {
-    if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+    if text
+        .trim_start_matches('\u{feff}')
+        .trim_start()
+        .starts_with('{')
+    {
         Manifest::from_json_str(text)
     } else {
         Manifest::from_toml_str(text)
@@ -22,7 +26,9 @@ pub(crate) fn parse(text: &str) -> Result<Parsed> {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_manifest_schema() -> Bytes {
-    guard("plugward_manifest_schema", || Ok(Bytes::borrow(SCHEMA.as_bytes())))
+    guard("plugward_manifest_schema", || {
+        Ok(Bytes::borrow(SCHEMA.as_bytes()))
+    })
 }
 
 /// Reads a manifest (JSON or TOML text) without loading it: `{"manifest": with every key spelled
@@ -33,7 +39,10 @@ pub extern "C" fn plugward_manifest_schema() -> Bytes {
 pub extern "C" fn plugward_manifest_read(manifest: Utf8, out: Out<Owned<Text>>) -> Owned<Error> {
     guard("plugward_manifest_read", || {
         let out = out.open("out")?;
-        let Parsed { manifest, assumptions } = parse(manifest.read("manifest")?)?;
+        let Parsed {
+            manifest,
+            assumptions,
+        } = parse(manifest.read("manifest")?)?;
         let value = serde_json::json!({
             "manifest": manifest.to_value(),
             "assumptions": assumptions,

@@ -32,7 +32,12 @@ impl Outcome {
     /// Gives the outcome to C.
     pub(crate) fn give(outcome: CoreOutcome) -> Owned<Self> {
         let error = outcome.result.as_ref().err().cloned().map(Error::new);
-        Owned::give(Self { outcome, error, json: OnceLock::new(), result: OnceLock::new() })
+        Owned::give(Self {
+            outcome,
+            error,
+            json: OnceLock::new(),
+            result: OnceLock::new(),
+        })
     }
 }
 
@@ -45,7 +50,9 @@ fn of<T>(outcome: &Shared<Outcome>, read: impl FnOnce(&CoreOutcome) -> T, otherw
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_outcome_ok(outcome: Shared<Outcome>) -> bool {
-    guard("plugward_outcome_ok", || Ok(of(&outcome, CoreOutcome::is_ok, false)))
+    guard("plugward_outcome_ok", || {
+        Ok(of(&outcome, CoreOutcome::is_ok, false))
+    })
 }
 
 /// The whole answer: `{"ok": true, "result", ...}` or `{"ok": false, "error", "error_type", "code",
@@ -66,8 +73,12 @@ pub extern "C" fn plugward_outcome_json(outcome: Shared<Outcome>) -> Bytes {
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_outcome_result_json(outcome: Shared<Outcome>) -> Bytes {
     guard("plugward_outcome_result_json", || {
-        let Some(outcome) = outcome.peek() else { return Ok(Bytes::EMPTY) };
-        let Ok(reply) = &outcome.outcome.result else { return Ok(Bytes::EMPTY) };
+        let Some(outcome) = outcome.peek() else {
+            return Ok(Bytes::EMPTY);
+        };
+        let Ok(reply) = &outcome.outcome.result else {
+            return Ok(Bytes::EMPTY);
+        };
         Ok(lend(outcome.result.get_or_init(|| reply.value.to_string())))
     })
 }
@@ -117,7 +128,9 @@ pub extern "C" fn plugward_outcome_elapsed_ms(outcome: Shared<Outcome>) -> f64 {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_outcome_generation(outcome: Shared<Outcome>) -> u32 {
-    guard("plugward_outcome_generation", || Ok(of(&outcome, |o| o.ended.generation, 0)))
+    guard("plugward_outcome_generation", || {
+        Ok(of(&outcome, |o| o.ended.generation, 0))
+    })
 }
 
 /// The call's number, unique in the process; 0 when it was not admitted.
@@ -125,7 +138,9 @@ pub extern "C" fn plugward_outcome_generation(outcome: Shared<Outcome>) -> u32 {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_outcome_call_id(outcome: Shared<Outcome>) -> u64 {
-    guard("plugward_outcome_call_id", || Ok(of(&outcome, |o| o.ended.call_id, 0)))
+    guard("plugward_outcome_call_id", || {
+        Ok(of(&outcome, |o| o.ended.call_id, 0))
+    })
 }
 
 /// How many tensors go with the result.
@@ -134,7 +149,11 @@ pub extern "C" fn plugward_outcome_call_id(outcome: Shared<Outcome>) -> u64 {
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_outcome_tensor_count(outcome: Shared<Outcome>) -> usize {
     guard("plugward_outcome_tensor_count", || {
-        Ok(of(&outcome, |o| o.result.as_ref().map_or(0, |r| r.tensors.len()), 0))
+        Ok(of(
+            &outcome,
+            |o| o.result.as_ref().map_or(0, |r| r.tensors.len()),
+            0,
+        ))
     })
 }
 
@@ -151,7 +170,11 @@ pub extern "C" fn plugward_outcome_tensor(
     guard("plugward_outcome_tensor", || {
         let out = out.open("out")?;
         let outcome = outcome.get("outcome")?;
-        let tensors = outcome.outcome.result.as_ref().map_or(&[][..], |r| &r.tensors);
+        let tensors = outcome
+            .outcome
+            .result
+            .as_ref()
+            .map_or(&[][..], |r| &r.tensors);
         let found = tensors.get(index).ok_or_else(|| {
             let text = format!("index {index}; the outcome has {} tensors", tensors.len());
             CoreError::new(Code::AbiArgument).with_message(text)

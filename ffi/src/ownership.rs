@@ -87,7 +87,12 @@ impl<T: Options> Shared<T> {
         let mut value = std::mem::MaybeUninit::<T>::zeroed();
         let known = size.min(size_of::<T>());
         // SAFETY: C says that `size` bytes are there, and `value` has room for `known`.
-        unsafe { value.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(self.0.cast(), known) };
+        unsafe {
+            value
+                .as_mut_ptr()
+                .cast::<u8>()
+                .copy_from_nonoverlapping(self.0.cast(), known)
+        };
         // SAFETY: `Options` promises that zeros and whatever C wrote are a value.
         Ok(Some(unsafe { value.assume_init() }))
     }
@@ -132,7 +137,11 @@ impl Blank for Tensor {
         data: std::ptr::null_mut(),
         device: Device { kind: 0, id: 0 },
         ndim: 0,
-        dtype: DType { code: 0, bits: 0, lanes: 0 },
+        dtype: DType {
+            code: 0,
+            bits: 0,
+            lanes: 0,
+        },
         shape: std::ptr::null(),
         strides: std::ptr::null(),
         byte_offset: 0,
@@ -156,7 +165,11 @@ impl<T: Blank> Out<T> {
 
     /// The same for a parameter that may be NULL.
     pub(crate) fn optional(&self, name: &str) -> Result<Option<Slot<'_, T>>> {
-        if self.0.is_null() { Ok(None) } else { self.open(name).map(Some) }
+        if self.0.is_null() {
+            Ok(None)
+        } else {
+            self.open(name).map(Some)
+        }
     }
 }
 
@@ -201,5 +214,9 @@ pub(crate) fn slice<'a, T>(data: *const T, len: usize, name: &str) -> Result<&'a
 
 /// Text that this side lends to C, for as long as its handle lives.
 pub(crate) fn lend(text: &str) -> Bytes {
-    if text.is_empty() { Bytes::EMPTY } else { Bytes::borrow(text.as_bytes()) }
+    if text.is_empty() {
+        Bytes::EMPTY
+    } else {
+        Bytes::borrow(text.as_bytes())
+    }
 }

@@ -56,7 +56,10 @@ pub extern "C" fn plugward_load_manifest(
         let report = match callbacks {
             None => runtime.0.load(parsed),
             Some(_) if parsed.manifest.kind != Kind::Host => {
-                let text = format!("callbacks go with kind \"host\", not \"{}\"", parsed.manifest.kind);
+                let text = format!(
+                    "callbacks go with kind \"host\", not \"{}\"",
+                    parsed.manifest.kind
+                );
                 return Err(CoreError::new(Code::AbiArgument).with_message(text));
             }
             Some(callbacks) => runtime.0.load_with(parsed, callback_loader(callbacks)?),
@@ -88,5 +91,7 @@ pub extern "C" fn plugward_restart(
 /// Thread: any, but not from inside a call of the plugin.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_unload(runtime: Shared<Runtime>, plugin: Utf8) -> Owned<Error> {
-    guard("plugward_unload", || runtime.get("runtime")?.0.unload(plugin.read("plugin")?))
+    guard("plugward_unload", || {
+        runtime.get("runtime")?.0.unload(plugin.read("plugin")?)
+    })
 }

@@ -19,7 +19,9 @@ pub extern "C" fn plugward_register(
     guard("plugward_register", || {
         let runtime = runtime.get("runtime")?;
         let (description, version) = (description.read("description")?, version.read("version")?);
-        runtime.0.register(plugin.read("plugin")?, description, version)
+        runtime
+            .0
+            .register(plugin.read("plugin")?, description, version)
     })
 }
 
@@ -36,6 +38,10 @@ pub extern "C" fn plugward_record(
 ) -> Owned<Error> {
     guard("plugward_record", || {
         let runtime = runtime.get("runtime")?;
-        runtime.0.record(plugin.read("plugin")?, ok, (elapsed_ms >= 0.0).then_some(elapsed_ms))
+        runtime.0.record(
+            plugin.read("plugin")?,
+            ok,
+            (elapsed_ms >= 0.0).then_some(elapsed_ms),
+        )
     })
 }

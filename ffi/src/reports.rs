@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::guard::guard;
+use crate::lifecycle::{STATE_NONE, State, number};
 use crate::ownership::{Owned, Shared, lend};
 use plugward_abi::Bytes;
 use plugward_core::runtime::LoadReport;
@@ -17,8 +18,15 @@ pub struct Reports {
 impl Reports {
     /// Gives the reports to C.
     pub(crate) fn give(list: Vec<LoadReport>) -> Owned<Self> {
-        let errors = list.iter().map(|r| r.error.clone().map(Error::new)).collect();
-        Owned::give(Self { list, errors, json: OnceLock::new() })
+        let errors = list
+            .iter()
+            .map(|r| r.error.clone().map(Error::new))
+            .collect();
+        Owned::give(Self {
+            list,
+            errors,
+            json: OnceLock::new(),
+        })
     }
 }
 
@@ -28,7 +36,10 @@ fn at<T>(
     read: impl FnOnce(&LoadReport) -> T,
     otherwise: T,
 ) -> T {
-    reports.peek().and_then(|r| r.list.get(index)).map_or(otherwise, read)
+    reports
+        .peek()
+        .and_then(|r| r.list.get(index))
+        .map_or(otherwise, read)
 }
 
 /// How many plugins the reports speak of.
@@ -36,7 +47,9 @@ fn at<T>(
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_reports_count(reports: Shared<Reports>) -> usize {
-    guard("plugward_reports_count", || Ok(reports.peek().map_or(0, |r| r.list.len())))
+    guard("plugward_reports_count", || {
+        Ok(reports.peek().map_or(0, |r| r.list.len()))
+    })
 }
 
 /// How many of them do not take calls.
@@ -45,7 +58,9 @@ pub extern "C" fn plugward_reports_count(reports: Shared<Reports>) -> usize {
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_reports_failed(reports: Shared<Reports>) -> usize {
     guard("plugward_reports_failed", || {
-        Ok(reports.peek().map_or(0, |r| r.list.iter().filter(|one| !one.is_ok()).count()))
+        Ok(reports
+            .peek()
+            .map_or(0, |r| r.list.iter().filter(|one| !one.is_ok()).count()))
     })
 }
 
@@ -54,16 +69,18 @@ pub extern "C" fn plugward_reports_failed(reports: Shared<Reports>) -> usize {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_reports_name(reports: Shared<Reports>, index: usize) -> Bytes {
-    guard("plugward_reports_name", || Ok(at(&reports, index, |r| lend(&r.name), Bytes::EMPTY)))
+    guard("plugward_reports_name", || {
+        Ok(at(&reports, index, |r| lend(&r.name), Bytes::EMPTY))
+    })
 }
 
-/// The state of the plugin at `index` after the load, one of `PLUGWARD_STATE_`; 0 beyond the end.
+/// The state of the plugin at `index` after the load, one of `PLUGWARD_STATE_`.
 ///
 /// Thread: any.
 #[unsafe(no_mangle)]
-pub extern "C" fn plugward_reports_state(reports: Shared<Reports>, index: usize) -> u32 {
+pub extern "C" fn plugward_reports_state(reports: Shared<Reports>, index: usize) -> State {
     guard("plugward_reports_state", || {
-        Ok(at(&reports, index, |r| crate::lifecycle::number(r.state), 0))
+        Ok(at(&reports, index, |r| number(r.state), STATE_NONE))
     })
 }
 
@@ -72,7 +89,9 @@ pub extern "C" fn plugward_reports_state(reports: Shared<Reports>, index: usize)
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_reports_generation(reports: Shared<Reports>, index: usize) -> u32 {
-    guard("plugward_reports_generation", || Ok(at(&reports, index, |r| r.generation, 0)))
+    guard("plugward_reports_generation", || {
+        Ok(at(&reports, index, |r| r.generation, 0))
+    })
 }
 
 /// Why the plugin at `index` takes no calls; NULL where it does. Belongs to the reports.
@@ -81,7 +100,10 @@ pub extern "C" fn plugward_reports_generation(reports: Shared<Reports>, index: u
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_reports_error(reports: Shared<Reports>, index: usize) -> Shared<Error> {
     guard("plugward_reports_error", || {
-        let found = reports.peek().and_then(|r| r.errors.get(index)).and_then(Option::as_ref);
+        let found = reports
+            .peek()
+            .and_then(|r| r.errors.get(index))
+            .and_then(Option::as_ref);
         Ok(found.map_or(Shared::NULL, Shared::lend))
     })
 }
@@ -94,7 +116,9 @@ pub extern "C" fn plugward_reports_error(reports: Shared<Reports>, index: usize)
 pub extern "C" fn plugward_reports_json(reports: Shared<Reports>) -> Bytes {
     guard("plugward_reports_json", || {
         let write = |r: &Reports| serde_json::to_string(&r.list).unwrap_or_default();
-        Ok(reports.peek().map_or(Bytes::EMPTY, |r| lend(r.json.get_or_init(|| write(r)))))
+        Ok(reports
+            .peek()
+            .map_or(Bytes::EMPTY, |r| lend(r.json.get_or_init(|| write(r)))))
     })
 }
 

@@ -59,7 +59,10 @@ pub extern "C" fn plugward_runtime_new(
 ) -> Owned<Error> {
     guard("plugward_runtime_new", || {
         let out = out.open("out")?;
-        let options = options.options()?.map(RuntimeOptions::to_core).unwrap_or_default();
+        let options = options
+            .options()?
+            .map(RuntimeOptions::to_core)
+            .unwrap_or_default();
         out.set(Owned::give(Runtime(plugward_core::Runtime::new(options)?)));
         Ok(())
     })

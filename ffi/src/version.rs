@@ -18,7 +18,9 @@ pub const VERSION_PATCH: u32 = 0;
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_version() -> u32 {
-    guard("plugward_version", || Ok(VERSION_MAJOR << 16 | VERSION_MINOR << 8 | VERSION_PATCH))
+    guard("plugward_version", || {
+        Ok(VERSION_MAJOR << 16 | VERSION_MINOR << 8 | VERSION_PATCH)
+    })
 }
 
 /// The library's version as text, `"0.1.0"`. Static.
@@ -26,7 +28,9 @@ pub extern "C" fn plugward_version() -> u32 {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_version_text() -> Bytes {
-    guard("plugward_version_text", || Ok(Bytes::borrow(env!("CARGO_PKG_VERSION").as_bytes())))
+    guard("plugward_version_text", || {
+        Ok(Bytes::borrow(env!("CARGO_PKG_VERSION").as_bytes()))
+    })
 }
 
 /// Whether a program that was compiled against version `major.minor` may use this library; see
