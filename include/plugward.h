@@ -446,11 +446,11 @@ plugward_bytes plugward_state_name(plugward_state state);
  *
  * Thread: any.
  */
-plugward_error *plugward_state(const plugward_runtime *runtime,
-                               plugward_bytes plugin,
-                               plugward_state *state,
-                               uint32_t *generation,
-                               uint32_t *in_flight);
+plugward_error *plugward_plugin_state(const plugward_runtime *runtime,
+                                      plugward_bytes plugin,
+                                      plugward_state *state,
+                                      uint32_t *generation,
+                                      uint32_t *in_flight);
 
 /**
  * Says what happened to a plugin that the host executes itself. `reason` explains a fault or a

@@ -16,7 +16,7 @@ pub extern "C" fn plugward_health_json(
 ) -> Owned<Error> {
     guard("plugward_health_json", || {
         let out = out.open("out")?;
-        out.set(Text::give(runtime.get("runtime")?.0.health_json()));
+        out.set(Text::give(runtime.get("runtime")?.here()?.health_json()));
         Ok(())
     })
 }
@@ -32,7 +32,7 @@ pub extern "C" fn plugward_health_plugin_json(
 ) -> Owned<Error> {
     guard("plugward_health_plugin_json", || {
         let out = out.open("out")?;
-        let (runtime, plugin) = (&runtime.get("runtime")?.0, plugin.read("plugin")?);
+        let (runtime, plugin) = (runtime.get("runtime")?.here()?, plugin.read("plugin")?);
         let found = runtime.registry().find(plugin)?;
         out.set(Text::give(json(&plugward_core::health::one(&found))));
         Ok(())
@@ -49,7 +49,7 @@ pub extern "C" fn plugward_health_summary_json(
 ) -> Owned<Error> {
     guard("plugward_health_summary_json", || {
         let out = out.open("out")?;
-        out.set(Text::give(json(&runtime.get("runtime")?.0.summary())));
+        out.set(Text::give(json(&runtime.get("runtime")?.here()?.summary())));
         Ok(())
     })
 }
@@ -60,9 +60,7 @@ pub extern "C" fn plugward_health_summary_json(
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_health_ready(runtime: Shared<Runtime>) -> bool {
     guard("plugward_health_ready", || {
-        Ok(runtime
-            .peek()
-            .is_some_and(|r| !r.0.is_foreign() && r.0.summary().ready))
+        Ok(runtime.get("runtime")?.here()?.summary().ready)
     })
 }
 

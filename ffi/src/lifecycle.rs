@@ -79,7 +79,7 @@ pub extern "C" fn plugward_state_name(state: State) -> Bytes {
 ///
 /// Thread: any.
 #[unsafe(no_mangle)]
-pub extern "C" fn plugward_state(
+pub extern "C" fn plugward_plugin_state(
     runtime: Shared<Runtime>,
     plugin: Utf8,
     state: Out<State>,
@@ -92,7 +92,7 @@ pub extern "C" fn plugward_state(
         let state = state.open("state")?;
         let plugin = runtime
             .get("runtime")?
-            .0
+            .here()?
             .registry()
             .find(plugin.read("plugin")?)?;
         let status = plugin.status();
@@ -122,9 +122,9 @@ pub extern "C" fn plugward_mark(
 ) -> Owned<Error> {
     guard("plugward_mark", || {
         let place = state.optional("state")?;
-        let runtime = runtime.get("runtime")?;
+        let runtime = runtime.get("runtime")?.here()?;
         let (plugin, reason) = (plugin.read("plugin")?, reason.read("reason")?);
-        let after = runtime.0.mark(plugin, self::event(event)?, reason)?;
+        let after = runtime.mark(plugin, self::event(event)?, reason)?;
         if let Some(place) = place {
             place.set(number(after));
         }

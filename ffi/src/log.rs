@@ -77,11 +77,11 @@ pub extern "C" fn plugward_log_set_callback(
     destroy: DestroyFn,
 ) -> Owned<Error> {
     guard("plugward_log_set_callback", || {
-        let runtime = runtime.get("runtime")?;
+        let runtime = runtime.get("runtime")?.here()?;
         let user = User::new(user, destroy);
         let sink =
             callback.map(|callback| -> Arc<dyn LogSink> { Arc::new(Sink { callback, user }) });
-        runtime.0.log().set_sink(sink);
+        runtime.log().set_sink(sink);
         Ok(())
     })
 }
@@ -97,11 +97,11 @@ pub extern "C" fn plugward_log_write(
     message: Utf8,
 ) -> Owned<Error> {
     guard("plugward_log_write", || {
-        let runtime = runtime.get("runtime")?;
+        let runtime = runtime.get("runtime")?.here()?;
         let (plugin, message) = (plugin.read("plugin")?, message.read("message")?);
         let plugin = (!plugin.is_empty()).then_some(plugin);
         let record = Record::new(Level::from_number(level), plugin, message.to_owned());
-        runtime.0.log().write(record);
+        runtime.log().write(record);
         Ok(())
     })
 }
@@ -112,10 +112,8 @@ pub extern "C" fn plugward_log_write(
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_log_flush(runtime: Shared<Runtime>, timeout_ms: u64) -> bool {
     guard("plugward_log_flush", || {
-        let Some(runtime) = runtime.peek() else {
-            return Ok(false);
-        };
-        Ok(!runtime.0.is_foreign() && runtime.0.log().flush(Duration::from_millis(timeout_ms)))
+        let here = runtime.get("runtime")?.here()?;
+        Ok(here.log().flush(Duration::from_millis(timeout_ms)))
     })
 }
 
@@ -129,7 +127,7 @@ pub extern "C" fn plugward_log_recent_json(
 ) -> Owned<Error> {
     guard("plugward_log_recent_json", || {
         let out = out.open("out")?;
-        let recent = runtime.get("runtime")?.0.log().recent();
+        let recent = runtime.get("runtime")?.here()?.log().recent();
         out.set(Text::give(
             serde_json::to_string(&recent).unwrap_or_else(|_| "[]".to_owned()),
         ));

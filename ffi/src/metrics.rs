@@ -16,7 +16,7 @@ pub extern "C" fn plugward_metrics_text(
 ) -> Owned<Error> {
     guard("plugward_metrics_text", || {
         let out = out.open("out")?;
-        out.set(Text::give(runtime.get("runtime")?.0.metrics_text()));
+        out.set(Text::give(runtime.get("runtime")?.here()?.metrics_text()));
         Ok(())
     })
 }

@@ -23,12 +23,12 @@ pub extern "C" fn plugward_load_path(
 ) -> Owned<Error> {
     guard("plugward_load_path", || {
         let out = out.open("out")?;
-        let runtime = runtime.get("runtime")?;
+        let runtime = runtime.get("runtime")?.here()?;
         let path = path.read("path")?;
         if path.is_empty() {
             return Err(CoreError::new(Code::AbiArgument).with_message("path is empty"));
         }
-        out.set(Reports::give(runtime.0.load_path(Path::new(path))));
+        out.set(Reports::give(runtime.load_path(Path::new(path))));
         Ok(())
     })
 }
@@ -50,11 +50,11 @@ pub extern "C" fn plugward_load_manifest(
 ) -> Owned<Error> {
     guard("plugward_load_manifest", || {
         let out = out.open("out")?;
-        let runtime = runtime.get("runtime")?;
+        let runtime = runtime.get("runtime")?.here()?;
         let callbacks = callbacks.options()?;
         let parsed = parse(manifest.read("manifest")?)?;
         let report = match callbacks {
-            None => runtime.0.load(parsed),
+            None => runtime.load(parsed),
             Some(_) if parsed.manifest.kind != Kind::Host => {
                 let text = format!(
                     "callbacks go with kind \"host\", not \"{}\"",
@@ -62,7 +62,7 @@ pub extern "C" fn plugward_load_manifest(
                 );
                 return Err(CoreError::new(Code::AbiArgument).with_message(text));
             }
-            Some(callbacks) => runtime.0.load_with(parsed, callback_loader(callbacks)?),
+            Some(callbacks) => runtime.load_with(parsed, callback_loader(callbacks)?),
         };
         out.set(Reports::give(vec![report]));
         Ok(())
@@ -80,7 +80,10 @@ pub extern "C" fn plugward_restart(
 ) -> Owned<Error> {
     guard("plugward_restart", || {
         let out = out.open("out")?;
-        let report = runtime.get("runtime")?.0.restart(plugin.read("plugin")?)?;
+        let report = runtime
+            .get("runtime")?
+            .here()?
+            .restart(plugin.read("plugin")?)?;
         out.set(Reports::give(vec![report]));
         Ok(())
     })
@@ -92,6 +95,9 @@ pub extern "C" fn plugward_restart(
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_unload(runtime: Shared<Runtime>, plugin: Utf8) -> Owned<Error> {
     guard("plugward_unload", || {
-        runtime.get("runtime")?.0.unload(plugin.read("plugin")?)
+        runtime
+            .get("runtime")?
+            .here()?
+            .unload(plugin.read("plugin")?)
     })
 }

@@ -17,11 +17,9 @@ pub extern "C" fn plugward_register(
     version: Utf8,
 ) -> Owned<Error> {
     guard("plugward_register", || {
-        let runtime = runtime.get("runtime")?;
+        let runtime = runtime.get("runtime")?.here()?;
         let (description, version) = (description.read("description")?, version.read("version")?);
-        runtime
-            .0
-            .register(plugin.read("plugin")?, description, version)
+        runtime.register(plugin.read("plugin")?, description, version)
     })
 }
 
@@ -37,8 +35,8 @@ pub extern "C" fn plugward_record(
     elapsed_ms: f64,
 ) -> Owned<Error> {
     guard("plugward_record", || {
-        let runtime = runtime.get("runtime")?;
-        runtime.0.record(
+        let runtime = runtime.get("runtime")?.here()?;
+        runtime.record(
             plugin.read("plugin")?,
             ok,
             (elapsed_ms >= 0.0).then_some(elapsed_ms),

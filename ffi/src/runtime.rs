@@ -4,10 +4,22 @@ use crate::error::Error;
 use crate::guard::guard;
 use crate::ownership::{Options, Out, Owned, Shared};
 use plugward_core::RuntimeOptions as CoreOptions;
+use plugward_core::error::{Code, Error as CoreError, Result};
 use std::time::Duration;
 
 /// One instance of Plugward: plugins, calls, health, logs. Several may live in one process.
 pub struct Runtime(pub(crate) plugward_core::Runtime);
+
+impl Runtime {
+    /// The runtime, where this process made it. A forked child may find any lock held by a thread
+    /// that it does not have, so nothing is looked at there.
+    pub(crate) fn here(&self) -> Result<&plugward_core::Runtime> {
+        if self.0.is_foreign() {
+            return Err(CoreError::new(Code::RuntimeForked));
+        }
+        Ok(&self.0)
+    }
+}
 
 /// How a runtime is set up. 0 is the default of each member.
 #[repr(C)]
@@ -76,7 +88,7 @@ pub extern "C" fn plugward_runtime_new(
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_runtime_close(runtime: Shared<Runtime>) -> Owned<Error> {
     guard("plugward_runtime_close", || {
-        runtime.get("runtime")?.0.close();
+        runtime.get("runtime")?.here()?.close();
         Ok(())
     })
 }
@@ -84,14 +96,17 @@ pub extern "C" fn plugward_runtime_close(runtime: Shared<Runtime>) -> Owned<Erro
 /// Closes a runtime and ends it. NULL is nothing to end.
 ///
 /// Plugin code that still runs on an abandoned thread keeps what it needs alive; `destroy` of its
-/// callbacks follows when it has returned.
+/// callbacks follows when it has returned. In a forked child nothing is ended: what the runtime
+/// holds belongs to the parent.
 ///
 /// Thread: any, while no other thread is inside a function of this runtime.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugward_runtime_free(runtime: Owned<Runtime>) {
     guard("plugward_runtime_free", || {
-        if let Some(runtime) = runtime.take() {
-            runtime.0.close();
+        match runtime.take() {
+            Some(runtime) if runtime.0.is_foreign() => std::mem::forget(runtime),
+            Some(runtime) => runtime.0.close(),
+            None => {}
         }
         Ok(())
     })
