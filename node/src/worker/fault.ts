@@ -64,6 +64,11 @@ export const fault = {
   /** The worker ended by itself. */
   exited: (code: number): Fault =>
     of("PW-CALL-011", `the plugin ended its worker with exit code ${code}`, { effect: "stopped", fatal: true }),
+  /** Another call's fault took the worker away. */
+  collateral: (why: Fault): Fault =>
+    of("PW-CALL-006", `the plugin failed while the call ran: ${why.message}`, { effect: "stopped", fatal: true }),
+  /** The entrypoint's file cannot be read. */
+  unreadable: (message: string): Fault => of("PW-LOAD-007", message, { effect: "not_started", fatal: true }),
   /** The worker was stopped on the host's wish. */
   cancelled: (): Fault => of("PW-CALL-013", "the plugin was stopped while the call ran", { effect: "stopped", fatal: true }),
   /** No worker could be started. */
