@@ -8,6 +8,7 @@
 pub mod guard;
 pub mod heap;
 mod loader;
+mod packages;
 pub mod runtime;
 mod seats;
 mod signal;

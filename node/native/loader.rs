@@ -4,6 +4,7 @@ use crate::signal::Signal;
 use crate::words::Answered;
 use parking_lot::Mutex;
 use plugward_core::call::{BuildContext, Built, BuiltTool, Call, Executor, Fault, Loader, Reply};
+use plugward_core::check::Finding;
 use plugward_core::manifest::Manifest;
 use plugward_core::{Code, Error, Result};
 use serde_json::json;
@@ -74,6 +75,10 @@ pub(crate) struct NodeLoader {
 }
 
 impl Loader for NodeLoader {
+    fn check(&self, manifest: &Manifest) -> Vec<Finding> {
+        crate::packages::check(manifest)
+    }
+
     fn build(&self, manifest: &Manifest, context: &BuildContext) -> Result<Built> {
         let request = json!({
             "manifest": manifest.to_value(),

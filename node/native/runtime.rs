@@ -12,6 +12,7 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 use plugward_core::call::{Args, CallOptions, Entry, Target, Ticket as CoreTicket};
 use plugward_core::deadline::Expired;
+use plugward_core::lifecycle::Event;
 use plugward_core::log::{Level, LogSink, Record};
 use plugward_core::manifest::{Isolation, Kind, Manifest, Parsed};
 use plugward_core::runtime::Interrupter;
@@ -285,6 +286,32 @@ impl NativeRuntime {
         })
     }
 
+    /// Lists a plugin that the host executes itself.
+    #[napi]
+    pub fn register(
+        &self,
+        plugin: String,
+        description: String,
+        version: String,
+    ) -> Result<(), Thrown> {
+        guard(|| self.core.register(&plugin, &description, &version))
+    }
+
+    /// Says what happened to a plugin that the host executes itself; answers its state.
+    #[napi]
+    pub fn mark(&self, plugin: String, event: String, reason: String) -> Result<String, Thrown> {
+        guard(|| {
+            let state = self.core.mark(&plugin, event_of(&event)?, &reason)?;
+            Ok(state.to_string())
+        })
+    }
+
+    /// Counts one execution of a plugin that the host executes itself.
+    #[napi]
+    pub fn record(&self, plugin: String, ok: bool, elapsed_ms: Option<f64>) -> Result<(), Thrown> {
+        guard(|| self.core.record(&plugin, ok, elapsed_ms))
+    }
+
     /// Answers a request that was signalled: `build` or `call`.
     #[napi]
     pub fn answer(&self, id: f64, answer: String) -> Result<(), Thrown> {
@@ -446,6 +473,21 @@ fn refused(error: &Error) -> Entered {
         needs_args: false,
         full: false,
     }
+}
+
+fn event_of(word: &str) -> Result<Event> {
+    Ok(match word {
+        "ready" => Event::Ready,
+        "call_began" => Event::CallBegan,
+        "call_ended" => Event::CallEnded,
+        "fault" => Event::Fault,
+        "dependency_missing" => Event::DependencyMissing,
+        "restart" => Event::Restart,
+        other => {
+            let message = format!("there is no event \"{other}\"");
+            return Err(Error::new(Code::AbiArgument).with_message(message));
+        }
+    })
 }
 
 fn options(deadline_ms: Option<f64>) -> Result<CallOptions> {

@@ -62,6 +62,7 @@ pub(crate) struct Told {
     kind: Option<String>,
     cause: Option<String>,
     traceback: Option<String>,
+    status: Option<String>,
     effect: String,
 }
 
@@ -90,7 +91,7 @@ impl Told {
                 }
             }
             Some(Code::CallExited) => Fault::Exited {
-                status: self.message,
+                status: self.status.unwrap_or(self.message),
                 traceback: self.traceback,
             },
             Some(Code::CallMemory) => Fault::Memory {

@@ -49,6 +49,9 @@ export interface NativeRuntime {
   enterLater(id: number, plugin: string, tool: string, deadlineMs?: number | null): void;
   takeTicket(id: number): NativeTicket | null;
   call(id: number, plugin: string, tool: string, args: string, deadlineMs?: number | null): void;
+  register(plugin: string, description: string, version: string): void;
+  mark(plugin: string, event: string, reason: string): string;
+  record(plugin: string, ok: boolean, elapsedMs?: number | null): void;
   answer(id: number, answer: string): void;
   fail(plugin: string, generation: number, fault: string): boolean;
   kindOf(plugin: string): string | null;

@@ -66,6 +66,9 @@ export interface CallOptions {
   readonly deadlineMs?: number;
 }
 
+/** What can happen to a plugin that the host executes itself. */
+export type MarkEvent = "ready" | "call_began" | "call_ended" | "fault" | "dependency_missing" | "restart";
+
 /** A manifest as an object; `docs/manifest.schema.json` describes it. */
 export type ManifestObject = { readonly name: string } & Readonly<Record<string, unknown>>;
 
@@ -155,6 +158,21 @@ export class Runtime implements HealthSource {
   /** Calls a synchronous inline tool and answers at once. Never throws. */
   callSync<T = unknown>(plugin: string, tool: string, args: unknown = {}, options: CallOptions = {}): Outcome<T> {
     return this.#door.callSync<T>(plugin, tool, args, options.deadlineMs);
+  }
+
+  /** Lists a plugin that the host executes itself; its state then follows {@link mark}. Throws for a name that is taken. */
+  register(name: string, description = "", version = ""): void {
+    native(() => this.#door.native.register(name, description, version));
+  }
+
+  /** Says what happened to such a plugin and answers its state; throws where the table of states says no. */
+  mark(name: string, event: MarkEvent, reason = ""): PluginHealth["state"] {
+    return native(() => this.#door.native.mark(name, event, reason)) as PluginHealth["state"];
+  }
+
+  /** Counts one execution of such a plugin. Throws for an unknown name. */
+  record(name: string, ok: boolean, elapsedMs?: number): void {
+    native(() => this.#door.native.record(name, ok, elapsedMs));
   }
 
   /** Health of every plugin, sorted by name. */

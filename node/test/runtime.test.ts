@@ -253,6 +253,26 @@ test("process isolation that is not there is said, not weakened", async () => {
   assert.equal(report?.state, "UNAVAILABLE");
 });
 
+test("packages that are missing, too old or incomplete make it UNAVAILABLE; all are named", async () => {
+  const rt = fresh();
+  const { mkdirSync, writeFileSync } = await import("node:fs");
+  const install = (root: string, name: string, json: object): void => {
+    mkdirSync(`${root}/node_modules/${name}`, { recursive: true });
+    writeFileSync(`${root}/node_modules/${name}/package.json`, JSON.stringify(json));
+  };
+  const path = modulePlugin("needy", "module.exports = {go: () => 1}", { dependencies: ["old@^2.0.0", "absent", "hollow", "@fine/one@^1.0.0", "node:fs"] });
+  install(path, "old", { version: "1.9.0" });
+  install(path, "hollow", { version: "1.0.0", dependencies: { "not-there": "1" } });
+  install(path, "@fine/one", { version: "1.2.0", dependencies: { old: "*" } });
+  const [report] = await rt.load(path);
+  assert.equal(report?.state, "UNAVAILABLE");
+  const findings = report?.findings as { subject: string; ok: boolean; code: string | null; message: string }[];
+  const packages = findings.filter((finding) => (finding as unknown as { kind: string }).kind === "package");
+  assert.deepEqual(packages.map(({ subject, code }) => [subject, code]), [["old", "PW-PKG-002"], ["absent", "PW-PKG-001"], ["hollow", "PW-PKG-003"], ["@fine/one", null]]);
+  assert.match(String(packages[2]?.message), /not-there/);
+  failed(await rt.call("needy", "go"), "PW-PKG-002");
+});
+
 test("a plugin and its host exchange events", async () => {
   const rt = fresh();
   await ready(rt, modulePlugin("talks", "module.exports = class { init(api, bus) { bus.on('ping', (p) => bus.emit('pong', {n: p.n + 1})) } }"));

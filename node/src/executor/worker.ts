@@ -81,7 +81,8 @@ function eventsOf(host: WorkerHost): WorkerEvents {
     },
     lost: (why) => {
       for (const remove of removers.values()) remove();
-      if (why.code !== "PW-CALL-013") host.lost(why);
+      // A call that overstays fails its plugin itself; a worker that the host stopped has not failed.
+      if (why.code !== "PW-CALL-013" && why.code !== "PW-CALL-005") host.lost(why);
     },
   };
 }
