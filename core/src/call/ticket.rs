@@ -72,12 +72,12 @@ impl Target {
     }
 
     fn enter_since(self, since: Instant, limit: Option<Duration>) -> Entry {
-        match self.plugin.word.enter(self.generation.limit) {
-            Ok(status) if status.generation == self.generation.number => {
-                Entry::Admitted(Ticket::new(self, since, limit))
-            }
-            Ok(status) => {
-                self.plugin.leave(status.generation, false);
+        let (number, most) = (self.generation.number, self.generation.limit);
+        match self.plugin.word.enter_generation(number, most) {
+            Ok(_) => Entry::Admitted(Ticket::new(self, since, limit)),
+            // Refused in one step: to enter the wrong generation and leave it again would wake the
+            // queue, from inside the queue's own lock.
+            Err(EnterRefused::Stale(now)) if now.state.is_available() => {
                 Entry::Refused(stale(&self.plugin.name))
             }
             Err(EnterRefused::Full(_)) => Entry::Full(Waiting {
@@ -85,7 +85,9 @@ impl Target {
                 limit,
                 since,
             }),
-            Err(EnterRefused::State(status)) => Entry::Refused(self.plugin.refusal(status)),
+            Err(EnterRefused::State(now) | EnterRefused::Stale(now)) => {
+                Entry::Refused(self.plugin.refusal(now))
+            }
         }
     }
 }

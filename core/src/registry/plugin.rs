@@ -70,7 +70,7 @@ pub struct Plugin {
     pub(crate) removed: AtomicBool,
     pub(crate) last_used_ns: AtomicU64,
     pub(crate) ready_ns: AtomicU64,
-    pub(crate) abandoned_before: Mutex<Vec<std::sync::Weak<Generation>>>,
+    pub(crate) abandoned_before: Mutex<Vec<std::sync::Weak<AtomicU32>>>,
     latencies: Mutex<BTreeMap<String, Arc<Histogram>>>,
     control: Mutex<()>,
     log_window: AtomicU64,
@@ -132,13 +132,12 @@ impl Plugin {
     pub fn abandoned_threads(&self) -> u32 {
         let count = |g: &Generation| g.pool.as_ref().map_or(0, crate::sandbox::Pool::abandoned);
         let now = self.generation.load().as_deref().map_or(0, count);
+        // Counters, not generations: the last owner of a generation runs the plugin's destructor,
+        // and that must not be whoever asks for health.
         let mut before = self.abandoned_before.lock();
-        before.retain(|g| g.strong_count() > 0);
-        now + before
-            .iter()
-            .filter_map(std::sync::Weak::upgrade)
-            .map(|g| count(&g))
-            .sum::<u32>()
+        before.retain(|counter| counter.strong_count() > 0);
+        let counters = before.iter().filter_map(std::sync::Weak::upgrade);
+        now + counters.map(|n| n.load(Ordering::Relaxed)).sum::<u32>()
     }
 
     /// The histogram of a tool, the same over all generations.
@@ -232,7 +231,10 @@ impl Plugin {
             }
             let stopped = std::panic::AssertUnwindSafe(|| old.executor.stop());
             let _ = std::panic::catch_unwind(stopped);
-            self.abandoned_before.lock().push(Arc::downgrade(&old));
+            if let Some(pool) = &old.pool {
+                let counter = Arc::downgrade(pool.abandoned_counter());
+                self.abandoned_before.lock().push(counter);
+            }
         }
         status
     }
