@@ -70,6 +70,8 @@ def _build(source: Sequence[Any], manifest: Mapping[str, Any], scope: _importing
         return Built(name, None, host_tools(source[1], source[2]), scope)
     if kind == "object":
         found = source[1]
+    elif kind == "factory":
+        found = source[1]()
     elif kind == "entry_point":
         found = _entry_point(source[1])
     else:
