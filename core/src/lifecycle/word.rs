@@ -271,7 +271,10 @@ mod tests {
         word.enter(1).unwrap();
         let before = word.load();
         assert_eq!(word.enter(1), Err(EnterRefused::Full(before)));
-        assert_eq!(word.enter_generation(2, 9), Err(EnterRefused::Stale(before)));
+        assert_eq!(
+            word.enter_generation(2, 9),
+            Err(EnterRefused::Stale(before))
+        );
         assert_eq!(word.load(), before);
     }
 

@@ -94,7 +94,13 @@ impl Tool {
     /// # Errors
     /// [`Code::CallInvalidOutput`] naming the places.
     pub fn check_output_except(&self, result: &Value, opaque: &[String]) -> Result<()> {
-        check(self.output.as_ref(), result, opaque, Code::CallInvalidOutput, &self.spec.id)
+        check(
+            self.output.as_ref(),
+            result,
+            opaque,
+            Code::CallInvalidOutput,
+            &self.spec.id,
+        )
     }
 }
 
