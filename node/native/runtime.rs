@@ -5,9 +5,9 @@ use crate::heap;
 use crate::loader::{Desk, NodeLoader};
 use crate::seats::Seats;
 use crate::signal::{Signal, Words};
-use crate::ticket::Ticket;
+use crate::ticket::{Ended, Facts, Open, Tickets};
 use crate::words::{Answered, Options, Told, millis, read};
-use napi::bindgen_prelude::Function;
+use napi::bindgen_prelude::{Float64Array, Function};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use plugward_core::call::{Args, CallOptions, Entry, Target, Ticket as CoreTicket};
@@ -29,18 +29,12 @@ const HELPERS: u32 = 256;
 /// The core bounds a load itself; JavaScript's part of it is given up a little later.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// What asking for admission led to.
-#[napi(object, object_from_js = false)]
-pub struct Entered {
-    /// The call may begin.
-    pub ticket: Option<Ticket>,
-    /// It may not: the error as JSON.
-    pub error: Option<String>,
-    /// Ask again with the arguments as JSON: the tool has a schema.
-    pub needs_args: bool,
-    /// The plugin is full: ask again with `enterLater`.
-    pub full: bool,
-}
+/// `enter`: ask again with the arguments as JSON, the tool has a schema.
+const NEEDS_ARGS: f64 = -1.0;
+/// `enter`: the plugin is full, ask again with `enterLater`.
+const FULL: f64 = -2.0;
+/// `enter`: no; `takeError` says why.
+const REFUSED: f64 = -3.0;
 
 /// One runtime. `signal(kind, id, payload)` is called on this thread's event loop.
 #[napi]
@@ -50,7 +44,11 @@ pub struct NativeRuntime {
     desk: Arc<Desk>,
     seats: Arc<Seats>,
     helpers: Pool,
-    late: Arc<Mutex<HashMap<u64, Ticket>>>,
+    late: Arc<Mutex<HashMap<u64, Open>>>,
+    tickets: Tickets,
+    routes: Vec<(String, String)>,
+    facts: Facts,
+    error: Option<String>,
     patience: Duration,
 }
 
@@ -79,12 +77,13 @@ impl LogSink for Sink {
 
 #[napi]
 impl NativeRuntime {
-    /// `options` is JSON; with `logs`, log records are signalled too.
+    /// `options` is JSON; with `logs`, log records are signalled too. `facts` takes four numbers.
     #[napi(constructor)]
     pub fn new(
         options: String,
         logs: bool,
         signal: Function<'_, Words, ()>,
+        facts: Float64Array,
     ) -> Result<Self, Thrown> {
         let signal =
             Arc::new(Signal::new(&signal).map_err(|e| {
@@ -112,6 +111,10 @@ impl NativeRuntime {
                 seats,
                 helpers,
                 late: Arc::default(),
+                tickets: Tickets::default(),
+                routes: Vec::new(),
+                facts: Facts::new(facts)?,
+                error: None,
                 patience,
             };
             this.core.set_loader(Kind::Node, this.loader(String::new()));
@@ -207,44 +210,72 @@ impl NativeRuntime {
         })
     }
 
-    /// Asks for admission; never blocks. `deadline_ms` of nothing means the plugin's own.
+    /// A number for a plugin's tool, good for the life of the runtime: `enter` is fast with it.
+    #[napi]
+    pub fn route(&mut self, plugin: String, tool: String) -> u32 {
+        self.routes.push((plugin, tool));
+        (self.routes.len() - 1) as u32
+    }
+
+    /// Asks for admission; never blocks. `deadline_ms` of 0 means the plugin's own. Answers the
+    /// call's number, whose lowest bit says that the result is wanted as JSON, or one of the
+    /// negative words.
     #[napi]
     pub fn enter(
-        &self,
-        plugin: String,
-        tool: String,
-        deadline_ms: Option<f64>,
+        &mut self,
+        route: u32,
+        deadline_ms: f64,
         args: Option<String>,
-    ) -> Result<Entered, Thrown> {
+    ) -> Result<f64, Thrown> {
         guard(|| {
-            let asked = self.ask(&plugin, &tool, deadline_ms, args.as_deref());
-            Ok(match asked {
-                Ok(None) => Entered {
-                    ticket: None,
-                    error: None,
-                    needs_args: true,
-                    full: false,
-                },
-                Ok(Some(Entry::Admitted(ticket))) => admitted(self.seat(ticket)),
-                Ok(Some(Entry::Full(_))) => Entered {
-                    ticket: None,
-                    error: None,
-                    needs_args: false,
-                    full: true,
-                },
-                Ok(Some(Entry::Refused(error))) | Err(error) => refused(&error),
-            })
+            let unknown = || Error::new(Code::AbiArgument).with_message("no such route");
+            let (plugin, tool) = self.routes.get(route as usize).ok_or_else(unknown)?;
+            let asked = self.ask(plugin, tool, deadline_ms, args.as_deref());
+            Ok(self.admit(asked))
         })
     }
 
-    /// As `enter`, but waits for its turn on another thread; signals `done`, then `takeTicket`.
+    /// `enter` for a name that may be anything.
+    #[napi]
+    pub fn enter_named(
+        &mut self,
+        plugin: String,
+        tool: String,
+        deadline_ms: f64,
+        args: Option<String>,
+    ) -> Result<f64, Thrown> {
+        guard(|| {
+            let asked = self.ask(&plugin, &tool, deadline_ms, args.as_deref());
+            Ok(self.admit(asked))
+        })
+    }
+
+    /// Why the latest `enter` refused, as JSON.
+    #[napi]
+    pub fn take_error(&mut self) -> Option<String> {
+        self.error.take()
+    }
+
+    /// The plugin answered. Nothing is answered when that was in order; see `facts`.
+    #[napi]
+    pub fn succeed(&mut self, call: f64, result: Option<String>) -> Result<Option<Ended>, Thrown> {
+        guard(|| self.tickets.succeed(call, result, &mut self.facts))
+    }
+
+    /// The plugin did not answer as it should; `fault` is JSON.
+    #[napi]
+    pub fn fault(&mut self, call: f64, fault: String) -> Result<Ended, Thrown> {
+        guard(|| self.tickets.fault(call, &fault))
+    }
+
+    /// As `enterNamed`, but waits for its turn on another thread; signals `done`, then `takeTicket`.
     #[napi]
     pub fn enter_later(
         &self,
         id: f64,
         plugin: String,
         tool: String,
-        deadline_ms: Option<f64>,
+        deadline_ms: f64,
     ) -> Result<(), Thrown> {
         let (core, seats, late) = (
             self.core.clone(),
@@ -258,10 +289,11 @@ impl NativeRuntime {
         })
     }
 
-    /// The ticket that `enterLater` waited for.
+    /// The call that `enterLater` waited for, as `enter` answers it.
     #[napi]
-    pub fn take_ticket(&self, id: f64) -> Option<Ticket> {
-        self.late.lock().remove(&(id as u64))
+    pub fn take_ticket(&mut self, id: f64) -> Option<f64> {
+        let open = self.late.lock().remove(&(id as u64))?;
+        Some(self.tickets.keep(open, &mut self.facts))
     }
 
     /// Calls a plugin that is no JavaScript; signals `done` with the outcome.
@@ -272,7 +304,7 @@ impl NativeRuntime {
         plugin: String,
         tool: String,
         args: String,
-        deadline_ms: Option<f64>,
+        deadline_ms: f64,
     ) -> Result<(), Thrown> {
         let core = self.core.clone();
         self.aside(id, move || {
@@ -422,7 +454,7 @@ impl NativeRuntime {
         &self,
         plugin: &str,
         tool: &str,
-        deadline_ms: Option<f64>,
+        deadline_ms: f64,
         args: Option<&str>,
     ) -> Result<Option<Entry>> {
         let target: Target = self.core.find(plugin, tool)?;
@@ -439,40 +471,31 @@ impl NativeRuntime {
         Ok(Some(target.enter(deadline)))
     }
 
-    fn seat(&self, ticket: CoreTicket) -> Ticket {
-        seated(&self.core, &self.seats, ticket)
+    fn admit(&mut self, asked: Result<Option<Entry>>) -> f64 {
+        let error = match asked {
+            Ok(Some(Entry::Admitted(ticket))) => {
+                let open = seated(&self.core, &self.seats, ticket);
+                return self.tickets.keep(open, &mut self.facts);
+            }
+            Ok(None) => return NEEDS_ARGS,
+            Ok(Some(Entry::Full(_))) => return FULL,
+            Ok(Some(Entry::Refused(error))) | Err(error) => error,
+        };
+        self.error = Some(error.to_value().to_string());
+        REFUSED
     }
 }
 
 /// Not a plugin's id: the core leaves the plugin's state to the door, which stops the worker first.
 const NO_PLUGIN: u64 = u64::MAX;
 
-fn seated(core: &CoreRuntime, seats: &Arc<Seats>, ticket: CoreTicket) -> Ticket {
+fn seated(core: &CoreRuntime, seats: &Arc<Seats>, ticket: CoreTicket) -> Open {
     let inline = ticket.target().generation().isolation == Isolation::Inline;
     let subject = if inline { ticket.subject() } else { NO_PLUGIN };
     let sitting = ticket
         .deadline()
         .map(|due| seats.sit(core, due, subject, ticket.call_id()));
-    Ticket::new(ticket, sitting)
-}
-
-fn admitted(ticket: Ticket) -> Entered {
-    Entered {
-        ticket: Some(ticket),
-        error: None,
-        needs_args: false,
-        full: false,
-    }
-}
-
-fn refused(error: &Error) -> Entered {
-    let error = Some(error.to_value().to_string());
-    Entered {
-        ticket: None,
-        error,
-        needs_args: false,
-        full: false,
-    }
+    (ticket, sitting)
 }
 
 fn event_of(word: &str) -> Result<Event> {
@@ -490,8 +513,9 @@ fn event_of(word: &str) -> Result<Event> {
     })
 }
 
-fn options(deadline_ms: Option<f64>) -> Result<CallOptions> {
-    let deadline = deadline_ms.map(|ms| millis(ms, "deadlineMs")).transpose()?;
+fn options(deadline_ms: f64) -> Result<CallOptions> {
+    let wanted = (deadline_ms != 0.0).then_some(deadline_ms);
+    let deadline = wanted.map(|ms| millis(ms, "deadlineMs")).transpose()?;
     Ok(CallOptions {
         deadline,
         ..CallOptions::default()
