@@ -5,16 +5,14 @@ use crate::heap;
 use crate::loader::{Desk, NodeLoader};
 use crate::seats::Seats;
 use crate::signal::{Signal, Words};
-use crate::ticket::{Ended, Facts, Open, Tickets};
-use crate::words::{Answered, Options, Told, millis, read};
+use crate::ticket::{Facts, Open, Tickets};
+use crate::words::{Answered, Options, Told, read};
 use napi::bindgen_prelude::{Float64Array, Function};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use plugward_core::call::{Args, CallOptions, Entry, Target, Ticket as CoreTicket};
 use plugward_core::deadline::Expired;
-use plugward_core::lifecycle::Event;
-use plugward_core::log::{Level, LogSink, Record};
-use plugward_core::manifest::{Isolation, Kind, Manifest, Parsed};
+use plugward_core::log::{LogSink, Record};
+use plugward_core::manifest::{Kind, Manifest, Parsed};
 use plugward_core::runtime::Interrupter;
 use plugward_core::sandbox::Pool;
 use plugward_core::{Code, Error, Result, Runtime as CoreRuntime};
@@ -29,27 +27,20 @@ const HELPERS: u32 = 256;
 /// The core bounds a load itself; JavaScript's part of it is given up a little later.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// `enter`: ask again with the arguments as JSON, the tool has a schema.
-const NEEDS_ARGS: f64 = -1.0;
-/// `enter`: the plugin is full, ask again with `enterLater`.
-const FULL: f64 = -2.0;
-/// `enter`: no; `takeError` says why.
-const REFUSED: f64 = -3.0;
-
 /// One runtime. `signal(kind, id, payload)` is called on this thread's event loop.
 #[napi]
 pub struct NativeRuntime {
-    core: CoreRuntime,
-    signal: Arc<Signal>,
-    desk: Arc<Desk>,
-    seats: Arc<Seats>,
-    helpers: Pool,
-    late: Arc<Mutex<HashMap<u64, Open>>>,
-    tickets: Tickets,
-    routes: Vec<(String, String)>,
-    facts: Facts,
-    error: Option<String>,
-    patience: Duration,
+    pub(crate) core: CoreRuntime,
+    pub(crate) signal: Arc<Signal>,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) seats: Arc<Seats>,
+    pub(crate) helpers: Pool,
+    pub(crate) late: Arc<Mutex<HashMap<u64, Open>>>,
+    pub(crate) tickets: Tickets,
+    pub(crate) routes: Vec<(String, String)>,
+    pub(crate) facts: Facts,
+    pub(crate) error: Option<String>,
+    pub(crate) patience: Duration,
 }
 
 struct Bell {
@@ -210,140 +201,6 @@ impl NativeRuntime {
         })
     }
 
-    /// A number for a plugin's tool, good for the life of the runtime: `enter` is fast with it.
-    #[napi]
-    pub fn route(&mut self, plugin: String, tool: String) -> u32 {
-        self.routes.push((plugin, tool));
-        (self.routes.len() - 1) as u32
-    }
-
-    /// Asks for admission; never blocks. `deadline_ms` of 0 means the plugin's own. Answers the
-    /// call's number, whose lowest bit says that the result is wanted as JSON, or one of the
-    /// negative words.
-    #[napi]
-    pub fn enter(
-        &mut self,
-        route: u32,
-        deadline_ms: f64,
-        args: Option<String>,
-    ) -> Result<f64, Thrown> {
-        guard(|| {
-            let unknown = || Error::new(Code::AbiArgument).with_message("no such route");
-            let (plugin, tool) = self.routes.get(route as usize).ok_or_else(unknown)?;
-            let asked = self.ask(plugin, tool, deadline_ms, args.as_deref());
-            Ok(self.admit(asked))
-        })
-    }
-
-    /// `enter` for a name that may be anything.
-    #[napi]
-    pub fn enter_named(
-        &mut self,
-        plugin: String,
-        tool: String,
-        deadline_ms: f64,
-        args: Option<String>,
-    ) -> Result<f64, Thrown> {
-        guard(|| {
-            let asked = self.ask(&plugin, &tool, deadline_ms, args.as_deref());
-            Ok(self.admit(asked))
-        })
-    }
-
-    /// Why the latest `enter` refused, as JSON.
-    #[napi]
-    pub fn take_error(&mut self) -> Option<String> {
-        self.error.take()
-    }
-
-    /// The plugin answered. Nothing is answered when that was in order; see `facts`.
-    #[napi]
-    pub fn succeed(&mut self, call: f64, result: Option<String>) -> Result<Option<Ended>, Thrown> {
-        guard(|| self.tickets.succeed(call, result, &mut self.facts))
-    }
-
-    /// The plugin did not answer as it should; `fault` is JSON.
-    #[napi]
-    pub fn fault(&mut self, call: f64, fault: String) -> Result<Ended, Thrown> {
-        guard(|| self.tickets.fault(call, &fault))
-    }
-
-    /// As `enterNamed`, but waits for its turn on another thread; signals `done`, then `takeTicket`.
-    #[napi]
-    pub fn enter_later(
-        &self,
-        id: f64,
-        plugin: String,
-        tool: String,
-        deadline_ms: f64,
-    ) -> Result<(), Thrown> {
-        let (core, seats, late) = (
-            self.core.clone(),
-            Arc::clone(&self.seats),
-            Arc::clone(&self.late),
-        );
-        self.aside(id, move || {
-            let ticket = core.enter(&plugin, &tool, &options(deadline_ms)?)?;
-            late.lock().insert(id as u64, seated(&core, &seats, ticket));
-            Ok("null".into())
-        })
-    }
-
-    /// The call that `enterLater` waited for, as `enter` answers it.
-    #[napi]
-    pub fn take_ticket(&mut self, id: f64) -> Option<f64> {
-        let open = self.late.lock().remove(&(id as u64))?;
-        Some(self.tickets.keep(open, &mut self.facts))
-    }
-
-    /// Calls a plugin that is no JavaScript; signals `done` with the outcome.
-    #[napi]
-    pub fn call(
-        &self,
-        id: f64,
-        plugin: String,
-        tool: String,
-        args: String,
-        deadline_ms: f64,
-    ) -> Result<(), Thrown> {
-        let core = self.core.clone();
-        self.aside(id, move || {
-            let outcome = core.call(
-                &plugin,
-                &tool,
-                Args::from_text(&args)?,
-                &options(deadline_ms)?,
-            );
-            Ok(outcome.to_value().to_string())
-        })
-    }
-
-    /// Lists a plugin that the host executes itself.
-    #[napi]
-    pub fn register(
-        &self,
-        plugin: String,
-        description: String,
-        version: String,
-    ) -> Result<(), Thrown> {
-        guard(|| self.core.register(&plugin, &description, &version))
-    }
-
-    /// Says what happened to a plugin that the host executes itself; answers its state.
-    #[napi]
-    pub fn mark(&self, plugin: String, event: String, reason: String) -> Result<String, Thrown> {
-        guard(|| {
-            let state = self.core.mark(&plugin, event_of(&event)?, &reason)?;
-            Ok(state.to_string())
-        })
-    }
-
-    /// Counts one execution of a plugin that the host executes itself.
-    #[napi]
-    pub fn record(&self, plugin: String, ok: bool, elapsed_ms: Option<f64>) -> Result<(), Thrown> {
-        guard(|| self.core.record(&plugin, ok, elapsed_ms))
-    }
-
     /// Answers a request that was signalled: `build` or `call`.
     #[napi]
     pub fn answer(&self, id: f64, answer: String) -> Result<(), Thrown> {
@@ -360,59 +217,6 @@ impl NativeRuntime {
             let error = read::<Told>(&fault)?.into_error();
             Ok(self.core.registry().find(&plugin)?.fail(generation, &error))
         })
-    }
-
-    /// `node`, `python`, `native` or `host`; nothing where no such plugin is.
-    #[napi]
-    pub fn kind_of(&self, plugin: String) -> Option<String> {
-        let found = self.core.registry().find(&plugin).ok()?;
-        Some(found.manifest().kind.to_string())
-    }
-
-    /// Writes a log line under a plugin's name.
-    #[napi]
-    pub fn log(&self, plugin: Option<String>, level: String, text: String) {
-        let level = match level.as_str() {
-            "debug" => Level::Debug,
-            "warn" => Level::Warn,
-            "error" => Level::Error,
-            _ => Level::Info,
-        };
-        self.core
-            .log()
-            .write(Record::new(level, plugin.as_deref(), text));
-    }
-
-    /// The latest log records, as JSON.
-    #[napi]
-    pub fn recent_logs(&self) -> String {
-        to_json(&self.core.log().recent())
-    }
-
-    /// Health of every plugin, as a JSON array.
-    #[napi]
-    pub fn health(&self) -> String {
-        self.core.health_json()
-    }
-
-    /// Health of one plugin as JSON, if it is there.
-    #[napi]
-    pub fn plugin_health(&self, plugin: String) -> Option<String> {
-        self.core
-            .plugin_health(&plugin)
-            .map(|health| to_json(&health))
-    }
-
-    /// Counts by state, and readiness, as JSON.
-    #[napi]
-    pub fn summary(&self) -> String {
-        to_json(&self.core.summary())
-    }
-
-    /// All figures as OpenMetrics text.
-    #[napi]
-    pub fn metrics(&self) -> String {
-        self.core.metrics_text()
     }
 
     /// A worker is about to begin; its full heap is signalled as `heap` with this token.
@@ -435,7 +239,7 @@ impl NativeRuntime {
         })
     }
 
-    fn aside(
+    pub(crate) fn aside(
         &self,
         id: f64,
         work: impl FnOnce() -> Result<String> + Send + 'static,
@@ -449,80 +253,9 @@ impl NativeRuntime {
             }))
         })
     }
-
-    fn ask(
-        &self,
-        plugin: &str,
-        tool: &str,
-        deadline_ms: f64,
-        args: Option<&str>,
-    ) -> Result<Option<Entry>> {
-        let target: Target = self.core.find(plugin, tool)?;
-        let options = options(deadline_ms)?;
-        match (target.tool().checks_input(), args) {
-            (true, None) => return Ok(None),
-            (true, Some(text)) => {
-                self.core
-                    .checked_input(&target, Args::from_text(text)?.value())?;
-            }
-            (false, _) => {}
-        }
-        let deadline = target.deadline(&options).or(self.core.default_deadline());
-        Ok(Some(target.enter(deadline)))
-    }
-
-    fn admit(&mut self, asked: Result<Option<Entry>>) -> f64 {
-        let error = match asked {
-            Ok(Some(Entry::Admitted(ticket))) => {
-                let open = seated(&self.core, &self.seats, ticket);
-                return self.tickets.keep(open, &mut self.facts);
-            }
-            Ok(None) => return NEEDS_ARGS,
-            Ok(Some(Entry::Full(_))) => return FULL,
-            Ok(Some(Entry::Refused(error))) | Err(error) => error,
-        };
-        self.error = Some(error.to_value().to_string());
-        REFUSED
-    }
 }
 
-/// Not a plugin's id: the core leaves the plugin's state to the door, which stops the worker first.
-const NO_PLUGIN: u64 = u64::MAX;
-
-fn seated(core: &CoreRuntime, seats: &Arc<Seats>, ticket: CoreTicket) -> Open {
-    let inline = ticket.target().generation().isolation == Isolation::Inline;
-    let subject = if inline { ticket.subject() } else { NO_PLUGIN };
-    let sitting = ticket
-        .deadline()
-        .map(|due| seats.sit(core, due, subject, ticket.call_id()));
-    (ticket, sitting)
-}
-
-fn event_of(word: &str) -> Result<Event> {
-    Ok(match word {
-        "ready" => Event::Ready,
-        "call_began" => Event::CallBegan,
-        "call_ended" => Event::CallEnded,
-        "fault" => Event::Fault,
-        "dependency_missing" => Event::DependencyMissing,
-        "restart" => Event::Restart,
-        other => {
-            let message = format!("there is no event \"{other}\"");
-            return Err(Error::new(Code::AbiArgument).with_message(message));
-        }
-    })
-}
-
-fn options(deadline_ms: f64) -> Result<CallOptions> {
-    let wanted = (deadline_ms != 0.0).then_some(deadline_ms);
-    let deadline = wanted.map(|ms| millis(ms, "deadlineMs")).transpose()?;
-    Ok(CallOptions {
-        deadline,
-        ..CallOptions::default()
-    })
-}
-
-fn to_json(value: &impl serde::Serialize) -> String {
+pub(crate) fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 

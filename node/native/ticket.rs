@@ -156,7 +156,10 @@ impl Facts {
     }
 
     fn write(&mut self, at: usize, number: f64) {
-        #[allow(unsafe_code, reason = "numbers for JavaScript, without an object a call")]
+        #[allow(
+            unsafe_code,
+            reason = "numbers for JavaScript, without an object a call"
+        )]
         // SAFETY: the array lives as long as `self`, is only written on JavaScript's own thread, and
         // JavaScript does not run while it is. A detached array has length 0.
         let numbers = unsafe { self.0.as_mut() };
