@@ -9,6 +9,7 @@ import plugward
 
 from ..sandbox._calls import say
 from . import plugin_registry
+from ._adapter import has_deadlines
 from ._sources import PluginSource, manifest_beside
 from .plugin_errors import PluginImportError, PluginInitError, PluginLoadError, PluginValidationError
 
@@ -60,7 +61,10 @@ class PluginLoader:
         manifest = {key: value for key, value in given.items() if value}
         try:
             manifest = {**manifest_beside(plugin_path), **manifest}
-            report = registry.load(("factory", PluginSource(plugin_path)), manifest)
+            source = ("factory", PluginSource(plugin_path))
+            report = registry.load(source, manifest)
+            if report.ok and "isolation" not in manifest and has_deadlines(registry.get(plugin_name)):
+                report = registry.load(source, {**manifest, "isolation": "thread"})
         except plugward.PlugwardError as error:
             report = registry.load_broken(plugin_name, error)
         _own_words(registry, manifest)
