@@ -2,6 +2,7 @@
 
 use crate::call::{self, Request};
 use crate::fault::{Limit, Trouble, classify};
+use crate::invoke::Raised;
 use crate::meeting::Meeting;
 use crate::outcome::Outcome;
 use crate::runtime::Runtime;
@@ -186,17 +187,18 @@ impl PendingCall {
         if ok {
             return self.end(py, Ok(value.unbind()));
         }
-        let trouble = self.with_tool(|_, tool| {
-            let exception = value.cast_into::<PyBaseException>()?;
-            let error = PyErr::from_value(exception.into_any());
-            Ok(classify(
-                py,
-                error,
-                tool,
-                self.limit,
-                self.runtime.get().core().watchdog(),
-            ))
-        })?;
+        // Describing an exception may run its code: not under the lock.
+        let target = self.open.lock().ticket.as_ref().map(|t| t.target().clone());
+        let Some(tool) = target.as_ref().and_then(|t| PyTool::of(t.tool())) else {
+            return Ok(None);
+        };
+        let exception = value.cast_into::<PyBaseException>()?;
+        let raised = Raised {
+            exception,
+            placeless: false,
+        };
+        let dog = self.runtime.get().core().watchdog();
+        let trouble = classify(raised, tool, self.limit, dog);
         self.end(py, Err(trouble))
     }
 

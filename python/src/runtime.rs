@@ -248,7 +248,13 @@ impl Runtime {
     }
 
     /// Says anew what a plugin is for and which version it has.
-    fn describe(&self, py: Python<'_>, name: &str, description: &str, version: &str) -> PyResult<()> {
+    fn describe(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        description: &str,
+        version: &str,
+    ) -> PyResult<()> {
         self.core.describe(name, description, version).or_raise(py)
     }
 
