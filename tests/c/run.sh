@@ -14,6 +14,7 @@ passed=0
 failed=0
 need "$CC" "a C compiler"
 need "$CXX" "a C++ compiler"
+need python3 "Python 3.10 or newer"
 
 ok() {
     printf '  ok      %s\n' "$1"
@@ -100,6 +101,9 @@ compile() {
         "${with[@]}" "$@" -Iinclude -I"$OUT/$mode" "$source" -o "$OUT/$mode/$name" \
             -L"$library" -lplugward -lpthread -Wl,-rpath,"$library"
     done
+    python3 tests/c/conformance/generate.py "$OUT/$mode/stories.c"
+    "${C[@]}" "$@" -Iinclude -Itests/c -Itests/c/conformance tests/c/conformance/*.c "$OUT/$mode/stories.c" \
+        -o "$OUT/$mode/conformance" -L"$library" -lplugward -lpthread -Wl,-rpath,"$library"
 }
 
 # run_one MODE SECONDS PROGRAM [ARGUMENT ...]: under $RUNNER, counting what it counted.
@@ -119,7 +123,7 @@ run_one() {
     if [ "${counts#* }" = 0 ]; then printf '  ok      %s %s: %s checks\n' "$mode" "$program" "${counts% *}"; else cat "$log"; fi
 }
 
-PROGRAMS=(basics faults hang logs tensors throws nulls raii)
+PROGRAMS=(basics faults hang logs tensors throws nulls raii conformance)
 
 # run_all MODE SECONDS ROUNDS [FORKS]: every program; ROUNDS and FORKS are the work of two of them.
 run_all() {
