@@ -26,6 +26,7 @@ __all__ = ["PluginMetadata", "PluginRegistry", "get_registry"]
 
 logger = logging.getLogger(__name__)
 
+LOCK_SECONDS = 10.0
 LIST = TypeAdapter(list[PluginHealthResponse])
 
 
@@ -77,7 +78,8 @@ class PluginRegistry:
 
     def _init_singleton(self) -> None:
         """Begin with an empty runtime."""
-        self.runtime = plugward.Runtime(logging=False)  # what happens is logged here, by the thread that did it
+        # What happens is logged here, by the thread that did it.
+        self.runtime = plugward.Runtime(logging=False, lock_timeout=LOCK_SECONDS)
         self._view = View(self.runtime, logger)
         self._objects: dict[str, Any] = {}
 
