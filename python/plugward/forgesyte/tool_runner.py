@@ -137,15 +137,15 @@ def _image_as_bytes(plugin_id: str, tool: str, args: dict[str, Any]) -> dict[str
 
 
 def jsonable(value: Any) -> Any:
-    """Plain data of a result: pydantic models are dumped, numpy becomes numbers and lists."""
-    if value is None or (isinstance(value, (str, bool, int, float)) and type(value).__module__ == "builtins"):
-        return value
-    if isinstance(value, dict):
+    """Plain data of a result: pydantic models are dumped, numpy becomes numbers and lists; what is neither stays."""
+    if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [jsonable(item) for item in value]
-    made = plain(value)
-    return made if made is value or isinstance(made, str) else jsonable(made)
+    if isinstance(value, (set, frozenset, bytes, bytearray, memoryview)):
+        return jsonable(plain(value)) if isinstance(value, (set, frozenset)) else plain(value)
+    # Asked of the class: a mock has every attribute, and each gives a mock again.
+    return jsonable(plain(value)) if any(hasattr(type(value), name) for name in ("model_dump", "tolist")) else value
 
 
 def _call(plugin_id: str, tool: str, args: Mapping[str, Any] | None, progress: Progress | None) -> Answer:

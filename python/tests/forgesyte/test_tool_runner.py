@@ -297,3 +297,7 @@ def test_jsonable() -> None:
         "4": None,
         "d": True,
     }
+    for odd in (MagicMock(), State.FAILED, object(), time.gmtime, 2.5, True):
+        assert jsonable(odd) is odd
+    assert jsonable(numpy.bool_(True)) is True
+    assert jsonable(numpy.zeros((2, 1), dtype=numpy.int8)) == [[0], [0]]
