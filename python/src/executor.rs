@@ -67,6 +67,18 @@ impl Executor for PythonExecutor {
     }
 }
 
+impl Drop for PythonExecutor {
+    /// A generation that was built and then refused has never been told to stop.
+    fn drop(&mut self) {
+        if *self.stopped.get_mut() {
+            return;
+        }
+        Python::try_attach(|py| {
+            let _ = names::discard(py).and_then(|f| f.call1((&self.built,)));
+        });
+    }
+}
+
 fn on_values(py: Python<'_>, call: &Call<'_>, tool: &PyTool) -> std::result::Result<Reply, Fault> {
     let internal = |e: PyErr| crate::call::internal(py, &e).fault;
     let given = convert::to_python(py, call.args.value()).map_err(internal)?;
