@@ -17,6 +17,7 @@ pub mod platform;
 pub mod registry;
 pub mod runtime;
 pub mod sandbox;
+pub mod sync;
 
 pub use error::{Code, Error, Result};
 pub use runtime::{Runtime, RuntimeOptions};

@@ -3,7 +3,7 @@
 use crate::error::{Code, Error, Result};
 use crate::log::LogHub;
 use crate::metrics::Histogram;
-use parking_lot::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 

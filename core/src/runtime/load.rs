@@ -164,7 +164,11 @@ impl Runtime {
         let (manifest, loader) = (Arc::new(parsed.manifest), Some(loader));
         {
             let _one = self.0.services.lock(&plugin.loading, &name)?;
-            plugin.source.store(Arc::new(Source { manifest, loader, assumptions: assumptions.into() }));
+            plugin.source.store(Arc::new(Source {
+                manifest,
+                loader,
+                assumptions: assumptions.into(),
+            }));
             plugin.next_generation();
             plugin.ready_ns.store(0, Ordering::Relaxed);
         }
