@@ -120,8 +120,14 @@ impl Runtime {
             default_deadline_ms,
             log_queue,
         )?;
-        // Looked up now: a delivery must not import anything.
+        // Looked up now: our own threads must not import anything.
         names::deadline_exceeded(py)?;
+        names::invalid_input(py)?;
+        names::format_exception(py)?;
+        names::copy_context(py)?;
+        if logging {
+            names::emit(py)?;
+        }
         interrupt::note_main_thread(py)?;
         let load_timeout = options.load_timeout;
         let core = Core::new(options).or_raise(py)?;
@@ -242,7 +248,9 @@ impl Runtime {
     ) -> PyResult<LoadReport> {
         let parsed = in_memory(manifest)?;
         let loader = Arc::new(PythonLoader::new(source, self.load_timeout));
-        py.detach(|| self.core.reload_with(parsed, loader)).map(LoadReport::from).or_raise(py)
+        py.detach(|| self.core.reload_with(parsed, loader))
+            .map(LoadReport::from)
+            .or_raise(py)
     }
 
     /// Lists a plugin that cannot be loaded, FAILED with its reason.
