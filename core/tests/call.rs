@@ -388,3 +388,24 @@ fn unknown_names_come_with_a_hint() {
     assert_eq!(error.code(), Code::RegistryUnknownTool);
     assert!(error.message().contains("it has: t"), "{error}");
 }
+
+/// Progress reports once came before the deadline, so a plugin that floods them was never cut.
+#[test]
+fn a_flood_of_progress_does_not_outlive_the_deadline() {
+    let rt = runtime();
+    load(&rt, "p", json!({"isolation": "thread"}), |c| {
+        let until = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < until && (c.progress)(1, 2) {}
+        Ok(json!(1).into())
+    });
+    let progress: Arc<dyn Fn(u64, u64) -> bool + Send + Sync> = Arc::new(|_, _| true);
+    let deadline = Some(Duration::from_millis(200));
+    let since = Instant::now();
+    let options = CallOptions {
+        deadline,
+        progress: Some(progress),
+    };
+    let outcome = rt.call("p", "t", Args::default(), &options);
+    assert_eq!(outcome.result.unwrap_err().code(), Code::CallDeadline);
+    assert!(since.elapsed() < Duration::from_secs(5));
+}

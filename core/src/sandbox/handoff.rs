@@ -110,6 +110,11 @@ impl<T, M> Handoff<T, M> {
     pub fn next(&self, deadline: Option<Instant>) -> Next<T, M> {
         let mut inner = self.inner.lock();
         loop {
+            // A flood of messages must not carry the caller past its deadline.
+            let past = !inner.messages.is_empty() && deadline.is_some_and(|d| Instant::now() >= d);
+            if past && inner.result.is_none() {
+                return Next::Deadline;
+            }
             if let Some(message) = inner.messages.pop_front() {
                 return Next::Message(message);
             }
