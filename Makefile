@@ -61,6 +61,7 @@ check: ## are the generated files (header, error tables, schema) up to date?
 
 test-rust: ## the core and the C library
 	scripts/test_rust.sh
+	scripts/loom.sh
 
 test-c: ## C and C++ programs against the built library
 	@if [ -f tests/c/run.sh ]; then bash tests/c/run.sh; else echo "c: no tests/c/run.sh yet, nothing to test"; fi
@@ -73,17 +74,22 @@ test-python: $(WHEEL) ## the Python package, the examples, the hosts
 
 # --- checks and measurements -----------------------------------------------------------------------------------------
 
-.PHONY: lint sanitize miri bench lock
+.PHONY: lint sanitize loom miri bench lock
 lint: $(WHEEL) ## rustfmt, clippy, ruff, mypy, stubtest, tsc
 	scripts/lint.sh
 
 sanitize: ## the core under ThreadSanitizer and AddressSanitizer
 	scripts/sanitize.sh
 
+loom: ## every interleaving of a few threads on the state word
+	scripts/loom.sh
+
 miri: ## the unsafe modules under Miri (needs a nightly toolchain)
 	scripts/miri.sh
 
 bench: $(WHEEL) $(BENCH_PACKAGES) ## the rows of bench/README.md, written to bench/RESULTS.md (ROWS= for some of them)
+	if command -v npm >/dev/null; then \
+	  scripts/node_modules.sh; npm --prefix node run --silent addon; npm --prefix node run --silent build; fi
 	$(PY) -m bench $(ROWS)
 
 lock: $(PACKAGES) ## pin requirements/*.in again (UPGRADE=1 for the newest versions)

@@ -10,7 +10,15 @@ from pathlib import Path
 from bench import machine, report
 from bench.harness import FULL, QUICK, Effort, Row
 
-ROWS = ("inline_call", "plugin_raises", "deadline_thread", "thousand_threads")
+ROWS = (
+    "inline_call",
+    "plugin_raises",
+    "deadline_thread",
+    "napi_call",
+    "drop_in",
+    "thousand_threads",
+    "health_http",
+)
 
 
 def main() -> int:
