@@ -116,15 +116,31 @@ fn a_thousand_callers_and_readers_against_ten_writers() {
         }));
     }
     let window = Duration::from_millis(seconds() * 1000 / u64::from(WINDOWS));
-    let mut before: Vec<u64> = vec![0; threads];
-    for n in 1..=WINDOWS {
-        let until = Instant::now() + window;
-        std::thread::sleep(until.saturating_duration_since(Instant::now()));
-        let now: Vec<u64> = progress
+    // A thousand threads take their time to start, above all under a sanitizer.
+    let begin = Instant::now();
+    while progress
+        .counts
+        .iter()
+        .any(|c| c.load(Ordering::Relaxed) == 0)
+    {
+        assert!(
+            begin.elapsed() < Duration::from_secs(120),
+            "some threads never began"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let count = || {
+        progress
             .counts
             .iter()
             .map(|c| c.load(Ordering::Relaxed))
-            .collect();
+            .collect::<Vec<u64>>()
+    };
+    let mut before = count();
+    for n in 1..=WINDOWS {
+        let until = Instant::now() + window;
+        std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        let now = count();
         let stalled = now.iter().zip(&before).filter(|(a, b)| a == b).count();
         assert_eq!(stalled, 0, "threads without progress in window {n}");
         before = now;
