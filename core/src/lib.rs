@@ -17,6 +17,8 @@ pub mod platform;
 pub mod registry;
 pub mod runtime;
 pub mod sandbox;
+#[cfg(target_os = "linux")]
+pub mod worker;
 
 pub use error::{Code, Error, Result};
 pub use runtime::{Runtime, RuntimeOptions};

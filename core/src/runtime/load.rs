@@ -5,7 +5,7 @@
 
 use super::Runtime;
 use super::run::{Inside, panic_text};
-use crate::call::{Args, BuildContext, Built, Call, Loader};
+use crate::call::{Args, BuildContext, Built, Call, DeathNotice, Loader};
 use crate::check::Finding;
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::{Event, State};
@@ -254,8 +254,12 @@ impl Runtime {
         number: u32,
         pool: Option<Pool>,
     ) -> Step<Arc<Generation>> {
-        let context =
-            BuildContext { generation: number, log: Logger::new(self.log(), &plugin.name) };
+        let context = BuildContext {
+            generation: number,
+            log: Logger::new(self.log(), &plugin.name),
+            timeout: self.0.options.load_timeout,
+            on_death: death_notice(plugin, number),
+        };
         let (owner, described) = (Arc::clone(plugin), Arc::clone(manifest));
         let build = move || caught(|| build(&owner, &*loader, &described, &context));
         let made = match &pool {
@@ -265,6 +269,16 @@ impl Runtime {
         let (executor, tools) = made.map_err(failed)?;
         Ok(Arc::new(Generation::new(number, manifest, executor, tools, pool)))
     }
+}
+
+/// Ends the generation whose worker died while nobody was calling it.
+fn death_notice(plugin: &Arc<Plugin>, number: u32) -> DeathNotice {
+    let plugin = Arc::downgrade(plugin);
+    DeathNotice::new(move |error| {
+        if let Some(plugin) = plugin.upgrade() {
+            plugin.fail(number, error);
+        }
+    })
 }
 
 type Made = (Arc<dyn crate::call::Executor>, Vec<Tool>);

@@ -1,0 +1,10 @@
+//! The worker's side: everything here runs in the worker process.
+
+mod confine;
+mod crash;
+mod lane;
+mod output;
+mod plugin;
+mod serve;
+
+pub use serve::serve;
