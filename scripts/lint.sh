@@ -21,8 +21,9 @@ if [ -f python/plugward/_native.pyi ]; then
     step stubtest "$VENV/bin/python" -m mypy.stubtest plugward._native "${allow[@]}" --mypy-config-file pyproject.toml
 fi
 if [ -f node/package.json ]; then
-    [ node/node_modules/.package-lock.json -nt node/package-lock.json ] || npm --prefix node ci --no-audit --no-fund
-    step tsc npm --prefix node exec -- tsc --noEmit -p node
+    scripts/node_modules.sh
+    step "tsc build" npm --prefix node run --silent build
+    step "tsc types" npm --prefix node run --silent types
 fi
 
 [ "${#failed[@]}" = 0 ] || die "lint failed: ${failed[*]}"

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Builds the Node package from its lock file and runs its tests.
+# Builds the Node addon and package from the lock file and runs their tests.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 [ -f node/package.json ] || { echo "node: no package.json yet, nothing to test"; exit 0; }
-need npm "Node.js 20 or newer"
 
-[ node/node_modules/.package-lock.json -nt node/package-lock.json ] || npm --prefix node ci --no-audit --no-fund
-npm --prefix node run build
+scripts/node_modules.sh
+[ ! -f node/Cargo.toml ] || npm --prefix node run addon
 npm --prefix node test

@@ -17,13 +17,13 @@ from bench.harness import Effort, Goal, Result, Role, Row, percentile
 from bench.peers.registry import LockedRegistry, ReadWriteRegistry
 
 ROOT = Path(__file__).resolve().parents[2]
-NATIVE = ROOT / "core" / "examples" / "thousand_threads.rs"
 READERS, WRITERS, PLUGINS = 1000, 4, 50
 WINDOWS = 6
 PAUSE = 0.05
 HOW = (
     f"{READERS} threads read a snapshot of {PLUGINS} plugins while {WRITERS} writers flip states. Native threads read "
-    f"without a pause. Python threads pause {PAUSE * 1e3:.0f} ms between reads, as request handlers do: without it the "
+    "without a pause: once the states alone, once the full health objects, which the goals are about. "
+    f"Python threads pause {PAUSE * 1e3:.0f} ms between reads, as request handlers do: without it the "
     "interpreter lock alone decides who runs. One soak after the other; a window is a sixth of a soak, and a thread "
     "that finished nothing in one is a stall"
 )
@@ -53,12 +53,14 @@ def run(effort: Effort) -> Row:
         add(row, "Plugward, Python threads", "plugward", python)
     else:
         row.skipped.append(subject.MISSING)
-    native = native_soak(effort.soak_seconds)
-    if native is None:
-        row.skipped.append("NATIVE THREADS WERE NOT MEASURED: core/examples/thousand_threads.rs or cargo is missing")
+    native = None
+    if shutil.which("cargo") is None:
+        row.skipped.append("NATIVE THREADS WERE NOT MEASURED: cargo is missing")
     else:
-        row.extra["native"] = native
-        add_native(row, native)
+        for what in ("status", "health"):
+            native = native_soak(effort.soak_seconds, what)
+            row.extra[what] = native
+            add_native(row, native, what)
     row.goals = goals(python, native)
     return row
 
@@ -124,12 +126,22 @@ def watch(counts: list[int], seconds: float, seen: Soak) -> None:
         last = now
 
 
-def native_soak(seconds: float) -> dict[str, Any] | None:
+def native_soak(seconds: float, what: str) -> dict[str, Any]:
     """The same from native threads, by a program of the core."""
-    if not NATIVE.is_file() or shutil.which("cargo") is None:
-        return None
-    command = ["cargo", "run", "--quiet", "--release", "--locked", "-p", "plugward-core", "--example", NATIVE.stem]
-    ended = subprocess.run([*command, "--", str(seconds)], cwd=ROOT, check=True, capture_output=True, text=True)
+    command = [
+        "cargo",
+        "run",
+        "--quiet",
+        "--release",
+        "--locked",
+        "-p",
+        "plugward-core",
+        "--example",
+        "thousand_threads",
+    ]
+    ended = subprocess.run([*command, "--", str(seconds), what], cwd=ROOT, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        raise RuntimeError(f"the native program ended with {ended.returncode}:\n{ended.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(ended.stdout)
     return found
 
@@ -143,14 +155,14 @@ def add(row: Row, name: str, role: Role, seen: Soak) -> None:
             row.results.append(Result(f"{name}: {side}", role, p50, p25, p75, p99, note))
 
 
-def add_native(row: Row, native: dict[str, Any]) -> None:
+def add_native(row: Row, native: dict[str, Any], what: str) -> None:
     """Add the native program's times."""
     note = (
         f"{native['reads']} reads, {native['writes']} writes, {native['stalls']} stalls in {native['windows']} windows"
     )
     for side in ("read", "write"):
         p25, p50, p75, p99 = (float(native[f"{side}_ns"][key]) for key in ("p25", "p50", "p75", "p99"))
-        row.results.append(Result(f"Plugward, native threads: {side}", "plugward", p50, p25, p75, p99, note))
+        row.results.append(Result(f"Plugward, native threads, {what}: {side}", "plugward", p50, p25, p75, p99, note))
 
 
 def goals(python: Soak | None, native: dict[str, Any] | None) -> list[Goal]:
@@ -169,5 +181,6 @@ def goals(python: Soak | None, native: dict[str, Any] | None) -> list[Goal]:
         *found,
         Goal(f"{progress} (native)", f"{native['stalls']} stalls", native["stalls"] == 0),
         Goal("p50 <= 20 µs (native)", f"{p50 / 1e3:.2f} µs", p50 <= 20_000),
-        Goal("p99 <= 1 ms (native)", f"{p99 / 1e3:.1f} µs", p99 <= 1_000_000),
+        Goal("p99 <= 1 ms (native)", f"{p99 / 1e6:.2f} ms", p99 <= 1_000_000),
+        Goal("no torn read (native)", f"{native['torn']} torn", native["torn"] == 0),
     ]

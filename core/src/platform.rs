@@ -1,6 +1,9 @@
 //! The few things that differ between operating systems.
 
-#![allow(unsafe_code, reason = "pthread_atfork: one of the named unsafe addresses")]
+#![allow(
+    unsafe_code,
+    reason = "pthread_atfork: one of the named unsafe addresses"
+)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

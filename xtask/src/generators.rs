@@ -24,8 +24,16 @@ pub(crate) const ALL: &[Generator] = &[
         make: crate::manifest_schema::make,
     },
     Generator {
+        path: "include/plugward.h",
+        make: crate::plugward_h::make,
+    },
+    Generator {
         path: "include/plugward_errors.h",
         make: crate::errors_h::make,
+    },
+    Generator {
+        path: "include/plugward_plugin.h",
+        make: crate::plugin_h::make,
     },
     Generator {
         path: "node/src/errors.ts",

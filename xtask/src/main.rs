@@ -10,8 +10,12 @@ mod errors_md;
 mod errors_py;
 mod errors_ts;
 mod generators;
+mod header;
 mod manifest_schema;
 mod names;
+mod plugin_h;
+mod plugward_h;
+mod touch_up;
 
 use std::process::ExitCode;
 

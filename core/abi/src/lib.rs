@@ -60,12 +60,18 @@ pub struct Bytes {
 
 impl Bytes {
     /// The empty slice.
-    pub const EMPTY: Bytes = Bytes { data: core::ptr::null(), len: 0 };
+    pub const EMPTY: Bytes = Bytes {
+        data: core::ptr::null(),
+        len: 0,
+    };
 
     /// Borrows `bytes`; the value must not outlive them.
     #[must_use]
     pub const fn borrow(bytes: &[u8]) -> Self {
-        Self { data: bytes.as_ptr(), len: bytes.len() }
+        Self {
+            data: bytes.as_ptr(),
+            len: bytes.len(),
+        }
     }
 }
 

@@ -27,9 +27,17 @@ pub struct DType {
 
 impl DType {
     /// 8-bit unsigned: images.
-    pub const U8: DType = DType { code: 1, bits: 8, lanes: 1 };
+    pub const U8: DType = DType {
+        code: 1,
+        bits: 8,
+        lanes: 1,
+    };
     /// 32-bit float.
-    pub const F32: DType = DType { code: 2, bits: 32, lanes: 1 };
+    pub const F32: DType = DType {
+        code: 2,
+        bits: 32,
+        lanes: 1,
+    };
 }
 
 /// A borrowed view of an n-dimensional array; layout-compatible with `DLTensor`.

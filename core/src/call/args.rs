@@ -23,7 +23,10 @@ impl Args {
         let text = if text.trim().is_empty() { "{}" } else { text };
         let value: Value = serde_json::from_str(text)
             .map_err(|e| Error::new(Code::AbiJson).with_message(format!("arguments: {e}")))?;
-        Ok(Self { text: OnceLock::from(text.to_owned()), ..Self::from(value) })
+        Ok(Self {
+            text: OnceLock::from(text.to_owned()),
+            ..Self::from(value)
+        })
     }
 
     /// Arguments from text that is known to be one JSON value: it is parsed when it is asked for.
@@ -54,7 +57,10 @@ impl Args {
 
 impl From<Value> for Args {
     fn from(value: Value) -> Self {
-        Self { value: OnceLock::from(value), ..Self::default() }
+        Self {
+            value: OnceLock::from(value),
+            ..Self::default()
+        }
     }
 }
 
@@ -85,7 +91,10 @@ pub struct Reply {
 
 impl From<Value> for Reply {
     fn from(value: Value) -> Self {
-        Self { value, tensors: Vec::new() }
+        Self {
+            value,
+            tensors: Vec::new(),
+        }
     }
 }
 
@@ -95,7 +104,10 @@ mod tests {
 
     #[test]
     fn empty_text_is_an_empty_object_and_bad_text_names_its_place() {
-        assert_eq!(Args::from_text(" ").unwrap().value(), &serde_json::json!({}));
+        assert_eq!(
+            Args::from_text(" ").unwrap().value(),
+            &serde_json::json!({})
+        );
         let error = Args::from_text("{\"a\":}").unwrap_err();
         assert_eq!(error.code(), Code::AbiJson);
         assert!(error.message().contains("line 1 column 6"), "{error}");

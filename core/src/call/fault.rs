@@ -82,7 +82,11 @@ impl Fault {
     #[must_use]
     pub fn to_error(&self, plugin: &str, tool: &str) -> Error {
         match self {
-            Fault::Raised { kind, message, traceback } => {
+            Fault::Raised {
+                kind,
+                message,
+                traceback,
+            } => {
                 let error = Error::new(Code::CallPluginError)
                     .with_kind(kind.clone())
                     .with_message(message.clone());
@@ -92,9 +96,12 @@ impl Fault {
                 Error::new(Code::CallRefusedInput).with_message(message.clone())
             }
             Fault::Deadline { limit, how } => deadline(plugin, tool, *limit, *how),
-            Fault::QueueTimeout { limit } => Error::new(Code::CallQueueTimeout).with_message(
-                format!("{plugin}.{tool} waited {} for its turn and was not begun", ms(*limit)),
-            ),
+            Fault::QueueTimeout { limit } => {
+                Error::new(Code::CallQueueTimeout).with_message(format!(
+                    "{plugin}.{tool} waited {} for its turn and was not begun",
+                    ms(*limit)
+                ))
+            }
             Fault::Cancelled => Error::new(Code::CallCancelled)
                 .with_message(format!("the call of {plugin}.{tool} was cancelled")),
             Fault::Exited { status, traceback } => {
@@ -131,20 +138,30 @@ impl Fault {
     /// Whether the plugin, not its caller, is counted an error.
     #[must_use]
     pub fn counts(&self) -> bool {
-        !matches!(self, Fault::RefusedInput { .. } | Fault::QueueTimeout { .. } | Fault::Cancelled)
+        !matches!(
+            self,
+            Fault::RefusedInput { .. } | Fault::QueueTimeout { .. } | Fault::Cancelled
+        )
     }
 
     /// What may have happened to the outside world.
     #[must_use]
     pub fn effect(&self) -> Effect {
         match self {
-            Fault::QueueTimeout { .. } | Fault::Crashed { entered: false, .. } => Effect::NotStarted,
-            Fault::Deadline { how: Interruption::Abandoned, .. }
+            Fault::QueueTimeout { .. } | Fault::Crashed { entered: false, .. } => {
+                Effect::NotStarted
+            }
+            Fault::Deadline {
+                how: Interruption::Abandoned,
+                ..
+            }
             | Fault::Crashed { entered: true, .. }
             | Fault::Cancelled => Effect::MayHaveRun,
-            Fault::Deadline { how: Interruption::ReturnedLate, .. } | Fault::Error(_) => {
-                Effect::Completed
+            Fault::Deadline {
+                how: Interruption::ReturnedLate,
+                ..
             }
+            | Fault::Error(_) => Effect::Completed,
             _ => Effect::Stopped,
         }
     }
@@ -168,14 +185,20 @@ fn deadline(plugin: &str, tool: &str, limit: Duration, how: Interruption) -> Err
             "and could not be interrupted: it came back late and its result was discarded"
         }
     };
-    Error::new(Code::CallDeadline)
-        .with_message(format!("{plugin}.{tool} did not end within {} {what}", ms(limit)))
+    Error::new(Code::CallDeadline).with_message(format!(
+        "{plugin}.{tool} did not end within {} {what}",
+        ms(limit)
+    ))
 }
 
 /// A duration as people read it, `1500 ms`.
 pub(crate) fn ms(d: Duration) -> String {
     let ms = d.as_secs_f64() * 1e3;
-    if ms >= 10.0 { format!("{ms:.0} ms") } else { format!("{ms:.3} ms") }
+    if ms >= 10.0 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{ms:.3} ms")
+    }
 }
 
 #[cfg(test)]
@@ -183,18 +206,32 @@ mod tests {
     use super::*;
 
     fn raised() -> Fault {
-        Fault::Raised { kind: "ValueError".into(), message: "no".into(), traceback: None }
+        Fault::Raised {
+            kind: "ValueError".into(),
+            message: "no".into(),
+            traceback: None,
+        }
     }
 
     #[test]
     fn only_faults_of_the_plugin_end_its_generation() {
         assert!(raised().is_final(FailsOn::Exception));
         assert!(!raised().is_final(FailsOn::Crash));
-        let late = Fault::Deadline { limit: Duration::from_secs(1), how: Interruption::Abandoned };
+        let late = Fault::Deadline {
+            limit: Duration::from_secs(1),
+            how: Interruption::Abandoned,
+        };
         assert!(late.is_final(FailsOn::Crash));
-        let refused = Fault::RefusedInput { message: "x".into() };
+        let refused = Fault::RefusedInput {
+            message: "x".into(),
+        };
         assert!(!refused.is_final(FailsOn::Exception) && !refused.counts());
-        assert!(!Fault::QueueTimeout { limit: Duration::ZERO }.is_final(FailsOn::Exception));
+        assert!(
+            !Fault::QueueTimeout {
+                limit: Duration::ZERO
+            }
+            .is_final(FailsOn::Exception)
+        );
     }
 
     #[test]

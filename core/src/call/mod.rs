@@ -33,6 +33,8 @@ pub struct CallOptions {
 
 impl std::fmt::Debug for CallOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CallOptions").field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("CallOptions")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
     }
 }

@@ -46,8 +46,12 @@ pub struct Ended {
 
 impl Ended {
     /// Of a call that was not admitted.
-    pub const NOT_STARTED: Ended =
-        Ended { elapsed: Duration::ZERO, generation: 0, call_id: 0, effect: Effect::NotStarted };
+    pub const NOT_STARTED: Ended = Ended {
+        elapsed: Duration::ZERO,
+        generation: 0,
+        call_id: 0,
+        effect: Effect::NotStarted,
+    };
 }
 
 /// The answer to a call: a result or an error, never a panic or an exception.
@@ -96,7 +100,10 @@ impl Outcome {
         map.insert("plugin".into(), json!(self.plugin));
         map.insert("tool".into(), json!(self.tool));
         map.insert("effect".into(), json!(ended.effect.as_str()));
-        map.insert("elapsed_ms".into(), json!(ended.elapsed.as_secs_f64() * 1e3));
+        map.insert(
+            "elapsed_ms".into(),
+            json!(ended.elapsed.as_secs_f64() * 1e3),
+        );
         map.insert("generation".into(), json!(ended.generation));
         map.insert("call_id".into(), json!(ended.call_id));
         Value::Object(map)
@@ -128,7 +135,10 @@ mod tests {
         assert_eq!(bad["ok"], false);
         assert_eq!(bad["error_type"], "UnknownPlugin");
         assert_eq!(bad["effect"], "not_started");
-        let good = Outcome { result: Ok(json!({"x": 1}).into()), ..Outcome::refused("p", "t", Code::CallBusy.into()) };
+        let good = Outcome {
+            result: Ok(json!({"x": 1}).into()),
+            ..Outcome::refused("p", "t", Code::CallBusy.into())
+        };
         assert_eq!(good.to_value()["result"]["x"], 1);
         assert!(good.to_value().get("error").is_none());
     }

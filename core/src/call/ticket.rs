@@ -17,7 +17,10 @@ pub struct Target {
 }
 
 /// What asking for admission leads to.
-#[allow(clippy::large_enum_variant, reason = "the ticket is the common case and moves at once")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the ticket is the common case and moves at once"
+)]
 pub enum Entry {
     /// Come in.
     Admitted(Ticket),
@@ -56,7 +59,10 @@ impl Target {
     /// The deadline that a call with `options` has.
     #[must_use]
     pub fn deadline(&self, options: &CallOptions) -> Option<Duration> {
-        options.deadline.or(self.tool().deadline).or(self.generation.deadline)
+        options
+            .deadline
+            .or(self.tool().deadline)
+            .or(self.generation.deadline)
     }
 
     /// Asks for admission; never blocks.
@@ -74,7 +80,11 @@ impl Target {
                 self.plugin.leave(status.generation, false);
                 Entry::Refused(stale(&self.plugin.name))
             }
-            Err(EnterRefused::Full(_)) => Entry::Full(Waiting { target: self, limit, since }),
+            Err(EnterRefused::Full(_)) => Entry::Full(Waiting {
+                target: self,
+                limit,
+                since,
+            }),
             Err(EnterRefused::State(status)) => Entry::Refused(self.plugin.refusal(status)),
         }
     }
@@ -87,7 +97,11 @@ impl Waiting {
     /// [`Code::CallBusy`] when the queue is full, [`Code::CallQueueTimeout`] at the deadline, or
     /// the plugin's state when it stopped being available.
     pub fn wait(self) -> Result<Ticket> {
-        let Waiting { target, limit, since } = self;
+        let Waiting {
+            target,
+            limit,
+            since,
+        } = self;
         let plugin = Arc::clone(&target.plugin);
         let until = limit.map(|l| since + l);
         let queue = target.generation.queue;
@@ -120,7 +134,13 @@ pub struct Ticket {
 
 impl Ticket {
     fn new(target: Target, started: Instant, limit: Option<Duration>) -> Self {
-        Self { target, call_id: metrics::call_id(), started, limit, open: true }
+        Self {
+            target,
+            call_id: metrics::call_id(),
+            started,
+            limit,
+            open: true,
+        }
     }
 
     /// What is being called.
@@ -160,14 +180,19 @@ impl Ticket {
     pub fn succeed(mut self) -> std::result::Result<Ended, (Ended, Error)> {
         self.open = false;
         let ended = self.ended(Effect::Completed);
-        let Target { plugin, generation, .. } = &self.target;
+        let Target {
+            plugin, generation, ..
+        } = &self.target;
         match plugin.leave(generation.number, false) {
             Exit::Left(_) => {
                 self.record(true, ended.elapsed);
                 Ok(ended)
             }
             Exit::Stale(_) => {
-                plugin.stats.late_results.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                plugin
+                    .stats
+                    .late_results
+                    .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 let error = stale(&plugin.name);
                 plugin.stats.record_code(error.code());
                 Err((ended, error))
@@ -185,7 +210,9 @@ impl Ticket {
 
     fn close_with(&self, fault: &Fault) -> (Ended, Error) {
         let ended = self.ended(fault.effect());
-        let Target { plugin, generation, .. } = &self.target;
+        let Target {
+            plugin, generation, ..
+        } = &self.target;
         let error = fault.to_error(&plugin.name, &self.target.tool().spec.id);
         let is_final = fault.is_final(generation.fails_on);
         if fault.counts() {
@@ -197,7 +224,12 @@ impl Ticket {
         } else {
             plugin.leave(generation.number, false)
         };
-        plugin.report_fault(&error, self.target.tool(), self.call_id, is_final && left(exit));
+        plugin.report_fault(
+            &error,
+            self.target.tool(),
+            self.call_id,
+            is_final && left(exit),
+        );
         (ended, error)
     }
 
@@ -221,7 +253,9 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if self.open {
-            let fault = Fault::Panicked { message: "the call was dropped without a result".into() };
+            let fault = Fault::Panicked {
+                message: "the call was dropped without a result".into(),
+            };
             let _ = self.close_with(&fault);
         }
     }

@@ -28,11 +28,17 @@ impl Watchdog {
     pub fn guard(&self, deadline: Instant, subject: u64, thread: impl FnOnce() -> u64) -> Guard {
         let free = FREE.with(|free| {
             let mut free = free.borrow_mut();
-            free.iter_mut().find(|(id, _)| *id == self.id).and_then(|(_, slots)| slots.pop())
+            free.iter_mut()
+                .find(|(id, _)| *id == self.id)
+                .and_then(|(_, slots)| slots.pop())
         });
         let slot = free.unwrap_or_else(|| self.slot(thread()));
         let armed = self.arm(&slot, deadline, subject);
-        Guard { slot: Some(slot), armed, watchdog: self.id }
+        Guard {
+            slot: Some(slot),
+            armed,
+            watchdog: self.id,
+        }
     }
 }
 
@@ -44,7 +50,9 @@ impl Guard {
     }
 
     fn release(&mut self) -> Disarmed {
-        let Some(slot) = self.slot.take() else { return Disarmed::InTime };
+        let Some(slot) = self.slot.take() else {
+            return Disarmed::InTime;
+        };
         let disarmed = slot.disarm(self.armed);
         let watchdog = self.watchdog;
         // A thread that is ending has no list any more; the slot then simply goes.

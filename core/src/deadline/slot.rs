@@ -59,7 +59,8 @@ impl Slot {
         let sequence = (self.control.load(Ordering::Relaxed) >> STAGE_BITS) + 1;
         self.subject.store(subject, Ordering::Relaxed);
         self.deadline.store(deadline_ns, Ordering::Relaxed);
-        self.control.store(sequence << STAGE_BITS | ARMED, Ordering::SeqCst);
+        self.control
+            .store(sequence << STAGE_BITS | ARMED, Ordering::SeqCst);
         Armed(sequence)
     }
 
@@ -76,8 +77,12 @@ impl Slot {
     /// The deadline and sequence, if armed.
     pub(super) fn armed(&self) -> Option<(Armed, u64)> {
         let control = self.control.load(Ordering::SeqCst);
-        (control & 3 == ARMED)
-            .then(|| (Armed(control >> STAGE_BITS), self.deadline.load(Ordering::Relaxed)))
+        (control & 3 == ARMED).then(|| {
+            (
+                Armed(control >> STAGE_BITS),
+                self.deadline.load(Ordering::Relaxed),
+            )
+        })
     }
 
     /// Moves an armed slot to expired; `None` when the call ended first.
@@ -119,7 +124,10 @@ mod tests {
         assert_eq!(slot.expire(second), Some(8));
         assert!(!slot.deliver(first));
         assert!(slot.deliver(second));
-        assert!(slot.deliver(second), "may be sent again while the call is stuck");
+        assert!(
+            slot.deliver(second),
+            "may be sent again while the call is stuck"
+        );
         assert_eq!(slot.disarm(second), Disarmed::Delivered);
         assert!(!slot.deliver(second));
     }

@@ -90,7 +90,10 @@ impl Watchdog {
             .map_err(|e| Error::new(Code::RuntimeThread).with_cause(e.to_string()))?;
         let _ = shared.thread.set(handle.thread().clone());
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Ok(Self { shared, id: NEXT.fetch_add(1, Ordering::Relaxed) })
+        Ok(Self {
+            shared,
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+        })
     }
 
     /// A slot for the calling thread; it is forgotten when the last `Arc` goes.
@@ -108,7 +111,12 @@ impl Watchdog {
     /// How many slots are in use by live threads.
     #[must_use]
     pub fn live_slots(&self) -> usize {
-        self.shared.slots.lock().iter().filter(|s| s.strong_count() > 0).count()
+        self.shared
+            .slots
+            .lock()
+            .iter()
+            .filter(|s| s.strong_count() > 0)
+            .count()
     }
 
     /// Arms `slot` until `deadline`. `subject` is handed to the callback if it passes.
@@ -124,7 +132,11 @@ impl Watchdog {
     pub fn after(&self, delay: Duration, task: impl FnOnce() + Send + 'static) {
         let due = to_ns(Instant::now() + delay);
         let number = self.shared.numbers.fetch_add(1, Ordering::Relaxed);
-        self.shared.timers.lock().push(Reverse(Timer { due, number, task: Box::new(task) }));
+        self.shared.timers.lock().push(Reverse(Timer {
+            due,
+            number,
+            task: Box::new(task),
+        }));
         self.shared.wake_for(due);
     }
 
@@ -178,7 +190,9 @@ impl Shared {
             let mut slots = self.slots.lock();
             let now = now_ns();
             slots.retain(|weak| {
-                let Some(slot) = weak.upgrade() else { return false };
+                let Some(slot) = weak.upgrade() else {
+                    return false;
+                };
                 match slot.armed() {
                     Some((armed, deadline)) if deadline <= now => due.push((slot, armed)),
                     Some((_, deadline)) => earliest = earliest.min(deadline),
@@ -189,7 +203,11 @@ impl Shared {
         }
         for (slot, armed) in due {
             if let Some(subject) = slot.expire(armed) {
-                (self.on_expired)(&Expired { slot, armed, subject });
+                (self.on_expired)(&Expired {
+                    slot,
+                    armed,
+                    subject,
+                });
             }
         }
         earliest

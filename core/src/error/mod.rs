@@ -124,7 +124,10 @@ impl Error {
     /// What happened.
     #[must_use]
     pub fn message(&self) -> &str {
-        self.0.message.as_deref().unwrap_or(self.0.code.row().message)
+        self.0
+            .message
+            .as_deref()
+            .unwrap_or(self.0.code.row().message)
     }
 
     /// Why it happened.

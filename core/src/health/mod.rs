@@ -105,7 +105,11 @@ pub fn all(snapshot: &Snapshot) -> Vec<PluginHealth> {
 /// Counts by state.
 #[must_use]
 pub fn summary(snapshot: &Snapshot, log: LogFigures, closed: bool) -> Summary {
-    let states: Vec<State> = snapshot.plugins().iter().map(|p| p.status().state).collect();
+    let states: Vec<State> = snapshot
+        .plugins()
+        .iter()
+        .map(|p| p.status().state)
+        .collect();
     let count = |f: fn(&State) -> bool| states.iter().filter(|s| f(s)).count();
     let loading = count(|s| *s == State::Loaded);
     let reason = match (closed, loading) {
@@ -133,7 +137,10 @@ pub fn one(plugin: &Plugin) -> PluginHealth {
     let manifest = &source.manifest;
     let generation = plugin.generation.load();
     let stats = plugin.stats.snapshot();
-    let last_ns = stats.last_end_ns.into_iter().chain(nonzero(plugin.last_used_ns.load(Ordering::Relaxed)));
+    let last_ns = stats
+        .last_end_ns
+        .into_iter()
+        .chain(nonzero(plugin.last_used_ns.load(Ordering::Relaxed)));
     let error = note.error.as_ref().filter(|_| status.state.is_final());
     PluginHealth {
         name: plugin.name.clone(),
@@ -159,7 +166,11 @@ pub fn one(plugin: &Plugin) -> PluginHealth {
         quarantined: false,
         last_error: error.map(Error::to_value),
         findings: Arc::clone(&note.findings),
-        assumptions: source.assumptions.iter().filter_map(|a| serde_json::to_value(a).ok()).collect(),
+        assumptions: source
+            .assumptions
+            .iter()
+            .filter_map(|a| serde_json::to_value(a).ok())
+            .collect(),
         tools: generation
             .as_deref()
             .map(|g| g.tools().iter().map(|t| t.spec.id.clone()).collect())
@@ -185,10 +196,18 @@ fn consistent(plugin: &Plugin) -> (Status, Arc<Note>) {
 }
 
 fn reason(error: &Error) -> String {
-    if matches!(error.code(), Code::RegistryMarkedFailed | Code::RegistryMarkedUnavailable) {
+    if matches!(
+        error.code(),
+        Code::RegistryMarkedFailed | Code::RegistryMarkedUnavailable
+    ) {
         return error.message().to_owned();
     }
-    format!("{} (what to do: {}) [{}]", error.message(), error.remedy(), error.code())
+    format!(
+        "{} (what to do: {}) [{}]",
+        error.message(),
+        error.remedy(),
+        error.code()
+    )
 }
 
 fn uptime(plugin: &Plugin, status: Status) -> Option<f64> {

@@ -80,7 +80,11 @@ impl StateWord {
     /// LOADED, generation 1, nothing in flight.
     #[must_use]
     pub fn new() -> Self {
-        let first = Status { state: State::Loaded, generation: 1, in_flight: 0 };
+        let first = Status {
+            state: State::Loaded,
+            generation: 1,
+            in_flight: 0,
+        };
         Self(AtomicU64::new(first.pack()))
     }
 
@@ -97,13 +101,13 @@ impl StateWord {
         let mut seen = self.0.load(Ordering::SeqCst);
         loop {
             let status = Status::unpack(seen);
-            let Some(to) = change(status) else { return Err(status) };
-            match self.0.compare_exchange_weak(
-                seen,
-                to.pack(),
-                Ordering::SeqCst,
-                Ordering::SeqCst,
-            ) {
+            let Some(to) = change(status) else {
+                return Err(status);
+            };
+            match self
+                .0
+                .compare_exchange_weak(seen, to.pack(), Ordering::SeqCst, Ordering::SeqCst)
+            {
                 Ok(_) => return Ok(to),
                 Err(now) => seen = now,
             }
@@ -120,10 +124,18 @@ impl StateWord {
                 State::Running => State::Running,
                 other => next(other, Event::CallBegan)?,
             };
-            (s.in_flight < limit).then_some(Status { state, in_flight: s.in_flight + 1, ..s })
+            (s.in_flight < limit).then_some(Status {
+                state,
+                in_flight: s.in_flight + 1,
+                ..s
+            })
         })
         .map_err(|s| {
-            if s.state.is_available() { EnterRefused::Full(s) } else { EnterRefused::State(s) }
+            if s.state.is_available() {
+                EnterRefused::Full(s)
+            } else {
+                EnterRefused::State(s)
+            }
         })
     }
 
@@ -141,7 +153,11 @@ impl StateWord {
             } else {
                 s.state
             };
-            Some(Status { state, in_flight, ..s })
+            Some(Status {
+                state,
+                in_flight,
+                ..s
+            })
         });
         match changed {
             Ok(status) => Exit::Left(status),
@@ -174,7 +190,10 @@ impl StateWord {
     pub fn mark(&self, event: Event) -> Result<Status, Status> {
         self.update(|s| match (s.state, event) {
             (State::Running, Event::CallBegan) => Some(s),
-            _ => Some(Status { state: next(s.state, event)?, ..s }),
+            _ => Some(Status {
+                state: next(s.state, event)?,
+                ..s
+            }),
         })
     }
 
@@ -187,7 +206,11 @@ impl StateWord {
 
     fn renewed(s: Status) -> Status {
         let following = (u64::from(s.generation) + 1) & GENERATION_MASK;
-        Status { state: State::Loaded, generation: (following as u32).max(1), in_flight: 0 }
+        Status {
+            state: State::Loaded,
+            generation: (following as u32).max(1),
+            in_flight: 0,
+        }
     }
 }
 
@@ -197,7 +220,7 @@ mod tests {
 
     fn ready() -> StateWord {
         let word = StateWord::new();
-        word.apply(1, Event::Ready).unwrap();
+        assert!(word.apply(1, Event::Ready).is_ok());
         word
     }
 
@@ -217,7 +240,10 @@ mod tests {
         word.enter(8).unwrap();
         assert!(matches!(word.exit(1, true), Exit::Left(s) if s.state == State::Failed));
         assert!(matches!(word.enter(8), Err(EnterRefused::State(_))));
-        assert_eq!(word.apply(1, Event::Ready).unwrap_err().state, State::Failed);
+        assert_eq!(
+            word.apply(1, Event::Ready).unwrap_err().state,
+            State::Failed
+        );
         let status = word.restart();
         assert_eq!((status.generation, status.in_flight), (2, 0));
         assert!(matches!(word.exit(1, false), Exit::Stale(s) if s == status));
@@ -235,7 +261,12 @@ mod tests {
     #[test]
     fn the_generation_never_becomes_zero() {
         let word = StateWord(AtomicU64::new(
-            Status { state: State::Failed, generation: GENERATION_MASK as u32, in_flight: 3 }.pack(),
+            Status {
+                state: State::Failed,
+                generation: GENERATION_MASK as u32,
+                in_flight: 3,
+            }
+            .pack(),
         ));
         assert_eq!(word.restart().generation, 1);
     }

@@ -83,7 +83,10 @@ impl LogHub {
             if ring.len() == RING {
                 ring.pop_front();
             }
-            ring.push_back(Record { detail: None, ..record.clone() });
+            ring.push_back(Record {
+                detail: None,
+                ..record.clone()
+            });
         }
         if shared.queue.push(record).is_err() {
             shared.dropped.fetch_add(1, Ordering::Relaxed);
@@ -95,7 +98,11 @@ impl LogHub {
     /// The latest records, oldest first.
     #[must_use]
     pub fn recent(&self) -> Vec<Record> {
-        self.0.ring.try_lock_for(NAP).map(|r| r.iter().cloned().collect()).unwrap_or_default()
+        self.0
+            .ring
+            .try_lock_for(NAP)
+            .map(|r| r.iter().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// How the log path fares.
@@ -198,7 +205,11 @@ mod tests {
     struct Bad;
     impl LogSink for Bad {
         fn write(&self, record: &Record) -> Result<(), String> {
-            if record.message == "panic" { panic!("on purpose") } else { Err("disk full".into()) }
+            if record.message == "panic" {
+                panic!("on purpose")
+            } else {
+                Err("disk full".into())
+            }
         }
     }
 

@@ -22,11 +22,15 @@ impl Logger {
     /// A logger for `plugin`.
     #[must_use]
     pub fn new(hub: &LogHub, plugin: &str) -> Self {
-        Self { hub: hub.clone(), plugin: plugin.into() }
+        Self {
+            hub: hub.clone(),
+            plugin: plugin.into(),
+        }
     }
 
     /// Writes one line; never blocks.
     pub fn write(&self, level: Level, message: impl Into<String>) {
-        self.hub.write(Record::new(level, Some(&self.plugin), message.into()));
+        self.hub
+            .write(Record::new(level, Some(&self.plugin), message.into()));
     }
 }

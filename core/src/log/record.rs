@@ -58,7 +58,9 @@ impl Record {
     /// A record of this moment.
     #[must_use]
     pub fn new(level: Level, plugin: Option<&str>, message: String) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Self {
             unix_ms: now.as_millis() as u64,
             level,

@@ -7,7 +7,7 @@ mod shard;
 mod text;
 
 pub use shard::{BUCKETS_NS, Histogram, HistogramSnapshot, Stats, StatsSnapshot};
-pub use text::{encode, RuntimeFigures};
+pub use text::{RuntimeFigures, encode};
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};

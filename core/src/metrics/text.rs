@@ -5,7 +5,9 @@ use crate::lifecycle::State;
 use crate::log::LogFigures;
 use crate::registry::{Plugin, Snapshot};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text::encode_registry};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeMetric, MetricEncoder, text::encode_registry,
+};
 use prometheus_client::metrics::MetricType;
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +29,10 @@ pub struct RuntimeFigures {
 pub fn encode(snapshot: &Snapshot, figures: &RuntimeFigures) -> String {
     let mut registry = prometheus_client::registry::Registry::default();
     let plugins = snapshot.plugins().to_vec();
-    registry.register_collector(Box::new(Figures { plugins, figures: figures.clone() }));
+    registry.register_collector(Box::new(Figures {
+        plugins,
+        figures: figures.clone(),
+    }));
     let mut text = String::new();
     match encode_registry(&mut text, &registry) {
         Ok(()) => text.push_str("# EOF\n"),
@@ -43,7 +48,9 @@ struct Figures {
 
 impl fmt::Debug for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Figures").field("plugins", &self.plugins.len()).finish_non_exhaustive()
+        f.debug_struct("Figures")
+            .field("plugins", &self.plugins.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -74,7 +81,12 @@ impl EncodeMetric for Seconds {
         let bounds = BUCKETS_NS.iter().map(|b| *b as f64 / 1e9).chain([f64::MAX]);
         let buckets: Vec<(f64, u64)> = bounds.zip(self.0.counts).collect();
         let count = self.0.counts.iter().sum();
-        encoder.encode_histogram::<[(&str, &str); 0]>(self.0.sum_ns as f64 / 1e9, count, &buckets, None)
+        encoder.encode_histogram::<[(&str, &str); 0]>(
+            self.0.sum_ns as f64 / 1e9,
+            count,
+            &buckets,
+            None,
+        )
     }
     fn metric_type(&self) -> MetricType {
         MetricType::Histogram
@@ -113,7 +125,10 @@ fn single(
 
 impl Figures {
     fn rows<M>(&self, figure: impl Fn(&Plugin) -> M) -> Vec<Row<M>> {
-        self.plugins.iter().map(|p| (vec![("plugin", p.name.clone())], figure(p))).collect()
+        self.plugins
+            .iter()
+            .map(|p| (vec![("plugin", p.name.clone())], figure(p)))
+            .collect()
     }
 
     fn plugin_families(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -124,8 +139,14 @@ impl Figures {
         for plugin in &self.plugins {
             let name = || ("plugin", plugin.name.clone());
             let stats = plugin.stats.snapshot();
-            calls.push((vec![name(), ("outcome", "ok".into())], Counter(stats.success)));
-            calls.push((vec![name(), ("outcome", "error".into())], Counter(stats.errors)));
+            calls.push((
+                vec![name(), ("outcome", "ok".into())],
+                Counter(stats.success),
+            ));
+            calls.push((
+                vec![name(), ("outcome", "error".into())],
+                Counter(stats.errors),
+            ));
             for (code, n) in plugin.stats.codes() {
                 errors.push((vec![name(), ("code", code.as_str().into())], Counter(n)));
             }
@@ -139,37 +160,107 @@ impl Figures {
                 latencies.push((labels, Seconds(tool.latency.snapshot())));
             }
         }
-        family(encoder, "plugward_calls", "Ended calls", MetricType::Counter, calls)?;
-        family(encoder, "plugward_errors", "Errors by code", MetricType::Counter, errors)?;
-        family(encoder, "plugward_state", "1 for the present state", MetricType::Gauge, states)?;
+        family(
+            encoder,
+            "plugward_calls",
+            "Ended calls",
+            MetricType::Counter,
+            calls,
+        )?;
+        family(
+            encoder,
+            "plugward_errors",
+            "Errors by code",
+            MetricType::Counter,
+            errors,
+        )?;
+        family(
+            encoder,
+            "plugward_state",
+            "1 for the present state",
+            MetricType::Gauge,
+            states,
+        )?;
         let help = "Latency of calls";
-        family(encoder, "plugward_call_seconds", help, MetricType::Histogram, latencies)
+        family(
+            encoder,
+            "plugward_call_seconds",
+            help,
+            MetricType::Histogram,
+            latencies,
+        )
     }
 
     fn gauges(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let gauge = MetricType::Gauge;
         let rows = self.rows(|p| Gauge(p.status().in_flight.into()));
-        family(encoder, "plugward_in_flight", "Calls under way", gauge, rows)?;
+        family(
+            encoder,
+            "plugward_in_flight",
+            "Calls under way",
+            gauge,
+            rows,
+        )?;
         let rows = self.rows(|p| Gauge(p.gate.waiting().into()));
-        family(encoder, "plugward_queue_depth", "Callers that wait", gauge, rows)?;
+        family(
+            encoder,
+            "plugward_queue_depth",
+            "Callers that wait",
+            gauge,
+            rows,
+        )?;
         let rows = self.rows(|p| Gauge(p.abandoned_threads().into()));
-        family(encoder, "plugward_abandoned_threads", "Hanging threads", gauge, rows)?;
+        family(
+            encoder,
+            "plugward_abandoned_threads",
+            "Hanging threads",
+            gauge,
+            rows,
+        )?;
         let rows = self.rows(|p| Counter(p.restarts.load(Relaxed).into()));
-        family(encoder, "plugward_restarts", "Restarts", MetricType::Counter, rows)
+        family(
+            encoder,
+            "plugward_restarts",
+            "Restarts",
+            MetricType::Counter,
+            rows,
+        )
     }
 
     fn runtime_families(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let RuntimeFigures { log, lock_wait, lock_timeouts } = &self.figures;
+        let RuntimeFigures {
+            log,
+            lock_wait,
+            lock_timeouts,
+        } = &self.figures;
         let mut counter = |name: &str, help: &str, n: u64| {
             single(encoder, name, help, MetricType::Counter, Counter(n))
         };
         counter("plugward_log_records", "Log records", log.written)?;
-        counter("plugward_log_dropped", "Log records that were dropped", log.dropped)?;
-        counter("plugward_log_sink_errors", "Records the sink refused", log.sink_errors)?;
-        counter("plugward_lock_timeouts", "Lock waits that were given up", *lock_timeouts)?;
+        counter(
+            "plugward_log_dropped",
+            "Log records that were dropped",
+            log.dropped,
+        )?;
+        counter(
+            "plugward_log_sink_errors",
+            "Records the sink refused",
+            log.sink_errors,
+        )?;
+        counter(
+            "plugward_lock_timeouts",
+            "Lock waits that were given up",
+            *lock_timeouts,
+        )?;
         let help = "How long writers waited for locks";
         let waits = Seconds(lock_wait.clone());
-        single(encoder, "plugward_lock_wait_seconds", help, MetricType::Histogram, waits)
+        single(
+            encoder,
+            "plugward_lock_wait_seconds",
+            help,
+            MetricType::Histogram,
+            waits,
+        )
     }
 }
 

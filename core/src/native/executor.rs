@@ -70,7 +70,13 @@ impl TableExecutor {
         let reply = answer.as_reply();
         // SAFETY: the table is the plugin's; every pointer is ours and lives beyond the call.
         let status = unsafe {
-            shim::create(create, &raw const host.0, Bytes::borrow(text.as_bytes()), &mut pointer, reply)
+            shim::create(
+                create,
+                &raw const host.0,
+                Bytes::borrow(text.as_bytes()),
+                &mut pointer,
+                reply,
+            )
         };
         step(status, answer, Code::LoadConstruct, "create")?;
         Ok(Self(Arc::new(Instance {
@@ -112,7 +118,11 @@ impl TableExecutor {
             reserved: 0,
             tool: Bytes::borrow(call.tool.spec.id.as_bytes()),
             args: Bytes::borrow(call.args.text().as_bytes()),
-            tensors: if views.is_empty() { std::ptr::null() } else { views.as_ptr() },
+            tensors: if views.is_empty() {
+                std::ptr::null()
+            } else {
+                views.as_ptr()
+            },
             tensor_count: views.len(),
             deadline_ns: left.map_or(-1, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)),
             call_id: call.call_id,
@@ -142,7 +152,9 @@ impl Executor for TableExecutor {
     }
 
     fn validate(&self) -> Result<()> {
-        let Some(validate) = self.0.validate else { return Ok(()) };
+        let Some(validate) = self.0.validate else {
+            return Ok(());
+        };
         let mut answer = Answer::default();
         let reply = answer.as_reply();
         // SAFETY: the instance is alive and the reply is ours.
@@ -160,18 +172,24 @@ fn classify(
     answer: Answer,
 ) -> std::result::Result<Reply, Fault> {
     match status {
-        Ok(STATUS_OK) => answer.into_reply().map_err(|why| {
-            Fault::Error(Error::new(Code::CallUnserializable).with_message(why))
+        Ok(STATUS_OK) => answer
+            .into_reply()
+            .map_err(|why| Fault::Error(Error::new(Code::CallUnserializable).with_message(why))),
+        Ok(STATUS_INVALID_INPUT) => Err(Fault::RefusedInput {
+            message: answer.words("the plugin refused its input").1,
         }),
-        Ok(STATUS_INVALID_INPUT) => {
-            Err(Fault::RefusedInput { message: answer.words("the plugin refused its input").1 })
-        }
         Ok(STATUS_CANCELLED) => Err(Fault::Cancelled),
         Ok(other) => {
             let (kind, message) = answer.words(&format!("the plugin answered status {other}"));
-            Err(Fault::Raised { kind, message, traceback: None })
+            Err(Fault::Raised {
+                kind,
+                message,
+                traceback: None,
+            })
         }
-        Err(Thrown(text)) => Err(Fault::Panicked { message: format!("C++ exception: {text}") }),
+        Err(Thrown(text)) => Err(Fault::Panicked {
+            message: format!("C++ exception: {text}"),
+        }),
     }
 }
 
@@ -210,6 +228,9 @@ impl CallbackLoader {
 
 impl Loader for CallbackLoader {
     fn build(&self, _: &Manifest, _: &BuildContext) -> Result<Built> {
-        Ok(Built { executor: Arc::new(TableExecutor(Arc::clone(&self.0))), tools: Vec::new() })
+        Ok(Built {
+            executor: Arc::new(TableExecutor(Arc::clone(&self.0))),
+            tools: Vec::new(),
+        })
     }
 }

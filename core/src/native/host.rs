@@ -27,12 +27,16 @@ impl Answer {
     /// The result, where the plugin said that all went well.
     pub(super) fn into_reply(self) -> Result<CallReply, String> {
         let value = self.value.unwrap_or(Ok(Value::Null))?;
-        Ok(CallReply { value, tensors: self.tensors })
+        Ok(CallReply {
+            value,
+            tensors: self.tensors,
+        })
     }
 
     /// The plugin's words on its failure.
     pub(super) fn words(self, otherwise: &str) -> (String, String) {
-        self.error.unwrap_or_else(|| ("PluginError".into(), otherwise.into()))
+        self.error
+            .unwrap_or_else(|| ("PluginError".into(), otherwise.into()))
     }
 }
 
@@ -44,6 +48,13 @@ pub(super) struct CallContext<'a> {
 
 /// The table for one instance; `logger` must outlive it.
 pub(super) fn table(logger: &Logger) -> Host {
+    Host { context: std::ptr::from_ref(logger).cast_mut().cast(), ..callback_host() }
+}
+
+/// The functions with which a host's own callbacks answer: those that native plugins get, but
+/// without a logger behind `log`.
+#[must_use]
+pub fn callback_host() -> Host {
     Host {
         struct_size: size_of::<Host>() as u32,
         abi_version: ABI_VERSION,
@@ -54,7 +65,7 @@ pub(super) fn table(logger: &Logger) -> Host {
         should_stop: Some(should_stop),
         log: Some(log),
         get_extension: Some(get_extension),
-        context: std::ptr::from_ref(logger).cast_mut().cast(),
+        context: std::ptr::null_mut(),
     }
 }
 
@@ -93,7 +104,11 @@ unsafe extern "C" fn reply_json(reply: *mut Reply, json: Bytes) -> Status {
             return STATUS_ERROR;
         };
         let parsed = serde_json::from_slice(bytes).map_err(|e| format!("its JSON: {e}"));
-        let status = if parsed.is_ok() { STATUS_OK } else { STATUS_ERROR };
+        let status = if parsed.is_ok() {
+            STATUS_OK
+        } else {
+            STATUS_ERROR
+        };
         answer.value = Some(parsed);
         status
     })
@@ -103,8 +118,14 @@ unsafe extern "C" fn reply_error(reply: *mut Reply, kind: Bytes, message: Bytes)
     guard(|| {
         // SAFETY: the plugin passes on the reply that it was given, and valid bytes.
         let (answer, kind, message) = unsafe { (answer(reply), text(kind), text(message)) };
-        let Some(answer) = answer else { return STATUS_ERROR };
-        let kind = if kind.is_empty() { "PluginError".to_owned() } else { kind };
+        let Some(answer) = answer else {
+            return STATUS_ERROR;
+        };
+        let kind = if kind.is_empty() {
+            "PluginError".to_owned()
+        } else {
+            kind
+        };
         answer.error = Some((kind, message));
         STATUS_OK
     })
@@ -133,13 +154,19 @@ unsafe extern "C" fn reply_tensor(reply: *mut Reply, view: *const Tensor) -> Sta
 /// `request` must be NULL or one that the executor made and whose call is under way.
 unsafe fn context<'a>(request: *const Request) -> Option<&'a CallContext<'a>> {
     // SAFETY: the caller's promise.
-    unsafe { request.as_ref().and_then(|r| r.context.cast::<CallContext<'a>>().as_ref()) }
+    unsafe {
+        request
+            .as_ref()
+            .and_then(|r| r.context.cast::<CallContext<'a>>().as_ref())
+    }
 }
 
 unsafe extern "C" fn progress(request: *const Request, current: u64, total: u64) -> Status {
     guard(|| {
         // SAFETY: the plugin passes on the request that it was given, during its call.
-        let Some(context) = (unsafe { context(request) }) else { return STATUS_ERROR };
+        let Some(context) = (unsafe { context(request) }) else {
+            return STATUS_ERROR;
+        };
         if (context.progress)(current, total) && !(context.should_stop)() {
             STATUS_OK
         } else {
@@ -159,8 +186,13 @@ unsafe extern "C" fn should_stop(request: *const Request) -> i32 {
 unsafe extern "C" fn log(host: *const Host, level: LogLevel, message: Bytes) {
     let _ = guard(|| {
         // SAFETY: the plugin passes on the host table that it was given, which outlives it.
-        let logger = unsafe { host.as_ref().and_then(|h| h.context.cast::<Logger>().as_ref()) };
-        let Some(logger) = logger else { return STATUS_ERROR };
+        let logger = unsafe {
+            host.as_ref()
+                .and_then(|h| h.context.cast::<Logger>().as_ref())
+        };
+        let Some(logger) = logger else {
+            return STATUS_ERROR;
+        };
         // SAFETY: the plugin passes valid bytes.
         logger.write(Level::from_number(level), unsafe { text(message) });
         STATUS_OK

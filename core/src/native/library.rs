@@ -26,8 +26,10 @@ impl Loader for NativeLoader {
         })?;
         // SAFETY: a library that exports this name follows plugward_plugin.h.
         let entry = unsafe { library.get::<Entry>(ENTRY_SYMBOL) }.map_err(|_| {
-            Error::new(Code::NativeSymbol)
-                .with_message(format!("{} does not export plugward_plugin_entry", path.display()))
+            Error::new(Code::NativeSymbol).with_message(format!(
+                "{} does not export plugward_plugin_entry",
+                path.display()
+            ))
         })?;
         // SAFETY: as above.
         let table = unsafe { shim::entry(*entry as *const std::ffi::c_void) };
@@ -36,7 +38,10 @@ impl Loader for NativeLoader {
         let logger = context.log.clone();
         // SAFETY: `checked` saw a table of this library, which the executor keeps open.
         let executor = unsafe { TableExecutor::create(table, library, manifest, logger)? };
-        Ok(Built { executor: Arc::new(executor), tools: Vec::new() })
+        Ok(Built {
+            executor: Arc::new(executor),
+            tools: Vec::new(),
+        })
     }
 }
 
@@ -73,8 +78,10 @@ fn checked<'a>(table: std::result::Result<*const Plugin, Thrown>) -> Result<&'a 
         )));
     }
     if (size as usize) < size_of::<Plugin>() {
-        return Err(Error::new(Code::NativeTable)
-            .with_message(format!("struct_size {size} is less than {}", size_of::<Plugin>())));
+        return Err(Error::new(Code::NativeTable).with_message(format!(
+            "struct_size {size} is less than {}",
+            size_of::<Plugin>()
+        )));
     }
     // SAFETY: the table has at least our size and is static in the library.
     let table = unsafe { &*pointer };

@@ -5,7 +5,10 @@
 //! `library.rs` (dlopen). Calling plugin functions straight from Rust was rejected: a C++ exception
 //! that meets a Rust frame aborts the process.
 
-#![allow(unsafe_code, reason = "the plugin vtable and dlopen: one of the named unsafe addresses")]
+#![allow(
+    unsafe_code,
+    reason = "the plugin vtable and dlopen: one of the named unsafe addresses"
+)]
 
 mod executor;
 mod host;
@@ -14,5 +17,6 @@ mod shim;
 mod tensor;
 
 pub use executor::{CallbackLoader, Callbacks, TableExecutor};
+pub use host::callback_host;
 pub use library::NativeLoader;
 pub use tensor::{borrow as borrow_tensor, copy as copy_tensor};

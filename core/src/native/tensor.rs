@@ -21,12 +21,20 @@ fn refuse(what: impl Into<String>) -> Error {
 /// `ndim` entries and whose `data` covers what they describe.
 pub unsafe fn copy(tensor: *const Tensor) -> Result<OwnedTensor> {
     // SAFETY: the caller's promise.
-    let Some(view) = (unsafe { tensor.as_ref() }) else { return Err(refuse("the tensor is NULL")) };
+    let Some(view) = (unsafe { tensor.as_ref() }) else {
+        return Err(refuse("the tensor is NULL"));
+    };
     if view.device.kind != OwnedTensor::DEVICE.kind {
-        return Err(refuse(format!("device {} is not the CPU", view.device.kind)));
+        return Err(refuse(format!(
+            "device {} is not the CPU",
+            view.device.kind
+        )));
     }
     if !(0..=MAX_DIMS).contains(&view.ndim) {
-        return Err(refuse(format!("ndim {} is not in 0..={MAX_DIMS}", view.ndim)));
+        return Err(refuse(format!(
+            "ndim {} is not in 0..={MAX_DIMS}",
+            view.ndim
+        )));
     }
     let dims = view.ndim as usize;
     // SAFETY: the caller's promise on `shape` and `strides`.
@@ -35,7 +43,9 @@ pub unsafe fn copy(tensor: *const Tensor) -> Result<OwnedTensor> {
     let count = shape.iter().try_fold(1_usize, |n, d| {
         usize::try_from(*d).ok().and_then(|d| n.checked_mul(d))
     });
-    let bytes = count.and_then(|n| n.checked_mul(size)).filter(|n| *n <= isize::MAX as usize);
+    let bytes = count
+        .and_then(|n| n.checked_mul(size))
+        .filter(|n| *n <= isize::MAX as usize);
     let Some(bytes) = bytes else {
         return Err(refuse(format!("shape {shape:?} is negative or too large")));
     };
@@ -44,16 +54,21 @@ pub unsafe fn copy(tensor: *const Tensor) -> Result<OwnedTensor> {
         if view.data.is_null() {
             return Err(refuse("data is NULL"));
         }
-        // SAFETY: as above; an empty tensor has no strides to read.
-        let strides = match view.strides.is_null() {
-            true => compact(&shape),
-            false => unsafe { entries(view.strides, dims, "strides")? },
+        let strides = if view.strides.is_null() {
+            compact(&shape)
+        } else {
+            // SAFETY: the caller's promise on `strides`.
+            unsafe { entries(view.strides, dims, "strides")? }
         };
         // SAFETY: `data` covers what shape and strides describe, by the caller's promise.
         let start = unsafe { view.data.cast::<u8>().add(view.byte_offset as usize) };
         gather(start, &shape, &strides, size, &mut data);
     }
-    Ok(OwnedTensor { dtype: view.dtype, shape, data })
+    Ok(OwnedTensor {
+        dtype: view.dtype,
+        shape,
+        data,
+    })
 }
 
 /// # Safety
@@ -72,7 +87,10 @@ unsafe fn entries(at: *const i64, n: usize, what: &str) -> Result<Vec<i64>> {
 fn item_size(dtype: DType) -> Result<usize> {
     let bits = usize::from(dtype.bits) * usize::from(dtype.lanes);
     if bits == 0 || bits % 8 != 0 {
-        return Err(refuse(format!("{} bits x {} lanes are no bytes", dtype.bits, dtype.lanes)));
+        return Err(refuse(format!(
+            "{} bits x {} lanes are no bytes",
+            dtype.bits, dtype.lanes
+        )));
     }
     Ok(bits / 8)
 }
@@ -138,7 +156,11 @@ mod tests {
             ndim: shape.len() as i32,
             dtype: DType::U8,
             shape: shape.as_ptr(),
-            strides: if strides.is_empty() { std::ptr::null() } else { strides.as_ptr() },
+            strides: if strides.is_empty() {
+                std::ptr::null()
+            } else {
+                strides.as_ptr()
+            },
             byte_offset: 1,
         }
     }
@@ -159,11 +181,22 @@ mod tests {
 
     #[test]
     fn contradictions_are_named() {
-        let gpu = Tensor { device: plugward_abi::Device { kind: 2, id: 0 }, ..view(&[0; 2], &[1], &[]) };
+        let gpu = Tensor {
+            device: plugward_abi::Device { kind: 2, id: 0 },
+            ..view(&[0; 2], &[1], &[])
+        };
         let negative = view(&[0; 2], &[-1], &[]);
         let huge = view(&[0; 2], &[i64::MAX, i64::MAX], &[]);
-        let null = Tensor { shape: std::ptr::null(), ..view(&[0; 2], &[1], &[]) };
-        for (bad, word) in [(gpu, "CPU"), (negative, "negative"), (huge, "large"), (null, "shape")] {
+        let null = Tensor {
+            shape: std::ptr::null(),
+            ..view(&[0; 2], &[1], &[])
+        };
+        for (bad, word) in [
+            (gpu, "CPU"),
+            (negative, "negative"),
+            (huge, "large"),
+            (null, "shape"),
+        ] {
             // SAFETY: nothing behind these views is read before they are refused.
             let error = unsafe { copy(&bad) }.unwrap_err();
             assert!(error.message().contains(word), "{error}");

@@ -4,9 +4,9 @@ use crate::manifest::{Isolation, Kind, Manifest};
 use std::time::Duration;
 
 /// Deadline of a call where neither call, tool nor manifest names one; host callables have none.
-pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
 /// Threads of a plugin at `thread` where the manifest names no concurrency.
-pub const DEFAULT_THREADS: u32 = 8;
+const DEFAULT_THREADS: u32 = 8;
 
 impl Manifest {
     /// The isolation that calls get.
@@ -15,10 +15,11 @@ impl Manifest {
     /// threads.
     #[must_use]
     pub fn effective_isolation(&self) -> Isolation {
-        self.isolation.unwrap_or(match (self.kind, self.limits.deadline_ms) {
-            (Kind::Host, None) => Isolation::Inline,
-            _ => Isolation::Thread,
-        })
+        self.isolation
+            .unwrap_or(match (self.kind, self.limits.deadline_ms) {
+                (Kind::Host, None) => Isolation::Inline,
+                _ => Isolation::Thread,
+            })
     }
 
     /// The deadline that calls get.
@@ -34,9 +35,11 @@ impl Manifest {
     /// How many calls run at once.
     #[must_use]
     pub fn effective_concurrency(&self) -> u32 {
-        self.limits.concurrency.unwrap_or(match self.effective_isolation() {
-            Isolation::Inline => u32::MAX,
-            _ => DEFAULT_THREADS,
-        })
+        self.limits
+            .concurrency
+            .unwrap_or(match self.effective_isolation() {
+                Isolation::Inline => u32::MAX,
+                _ => DEFAULT_THREADS,
+            })
     }
 }

@@ -50,7 +50,11 @@ impl Gate {
                 None => self.changed.wait(&mut lock),
                 Some(at) => {
                     if self.changed.wait_until(&mut lock, at).timed_out() {
-                        return if attempt() { Turn::Came } else { Turn::TimedOut };
+                        return if attempt() {
+                            Turn::Came
+                        } else {
+                            Turn::TimedOut
+                        };
                     }
                 }
             }

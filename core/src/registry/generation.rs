@@ -45,8 +45,11 @@ impl Generation {
         pool: Option<Pool>,
     ) -> Self {
         let isolation = manifest.effective_isolation();
-        let index =
-            tools.iter().enumerate().map(|(at, t)| (t.spec.id.as_str().into(), at)).collect();
+        let index = tools
+            .iter()
+            .enumerate()
+            .map(|(at, t)| (t.spec.id.as_str().into(), at))
+            .collect();
         Self {
             number,
             executor,
@@ -79,7 +82,11 @@ impl Generation {
             let tool = crate::error::bounded(tool.into());
             Error::new(Code::RegistryUnknownTool).with_message(format!(
                 "plugin \"{plugin}\" has no tool \"{tool}\"; it has: {}",
-                if all.is_empty() { "none".into() } else { all.join(", ") }
+                if all.is_empty() {
+                    "none".into()
+                } else {
+                    all.join(", ")
+                }
             ))
         })
     }

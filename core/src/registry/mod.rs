@@ -49,8 +49,11 @@ impl Snapshot {
 
     fn of(mut plugins: Vec<Arc<Plugin>>) -> Self {
         plugins.sort_by(|a, b| a.name.cmp(&b.name));
-        let index =
-            plugins.iter().enumerate().map(|(at, p)| (p.name.as_str().into(), at as u32)).collect();
+        let index = plugins
+            .iter()
+            .enumerate()
+            .map(|(at, p)| (p.name.as_str().into(), at as u32))
+            .collect();
         Self { plugins, index }
     }
 }
@@ -85,7 +88,10 @@ impl Registry {
     /// [`Code::RegistryUnknownPlugin`], with the nearest name.
     pub fn find(&self, name: &str) -> Result<Arc<Plugin>> {
         let snapshot = self.snapshot();
-        snapshot.get(name).cloned().ok_or_else(|| unknown(name, &snapshot))
+        snapshot
+            .get(name)
+            .cloned()
+            .ok_or_else(|| unknown(name, &snapshot))
     }
 
     pub(crate) fn by_id(&self, id: u32) -> Option<Arc<Plugin>> {
@@ -119,7 +125,12 @@ impl Registry {
         let _lock = self.services.lock(&self.writer, "registry")?;
         let old = self.snapshot();
         let plugin = old.get(name).cloned().ok_or_else(|| unknown(name, &old))?;
-        let rest = old.plugins.iter().filter(|p| p.name != name).cloned().collect();
+        let rest = old
+            .plugins
+            .iter()
+            .filter(|p| p.name != name)
+            .cloned()
+            .collect();
         self.snapshot.store(Arc::new(Snapshot::of(rest)));
         Ok(plugin)
     }
@@ -132,8 +143,10 @@ pub(crate) fn unknown(name: &str, snapshot: &Snapshot) -> Error {
         None if snapshot.plugins.is_empty() => "; none are loaded".to_owned(),
         None => String::new(),
     };
-    Error::new(Code::RegistryUnknownPlugin)
-        .with_message(format!("no plugin named \"{}\"{hint}", crate::error::bounded(name.into())))
+    Error::new(Code::RegistryUnknownPlugin).with_message(format!(
+        "no plugin named \"{}\"{hint}",
+        crate::error::bounded(name.into())
+    ))
 }
 
 /// The candidate that looks most like `word`, if any does.

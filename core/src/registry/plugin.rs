@@ -42,7 +42,12 @@ pub struct Note {
 
 impl Note {
     fn empty(generation: u32) -> Self {
-        Self { generation, error: None, findings: Arc::from([]), at: SystemTime::now() }
+        Self {
+            generation,
+            error: None,
+            findings: Arc::from([]),
+            at: SystemTime::now(),
+        }
     }
 }
 
@@ -129,7 +134,11 @@ impl Plugin {
         let now = self.generation.load().as_deref().map_or(0, count);
         let mut before = self.abandoned_before.lock();
         before.retain(|g| g.strong_count() > 0);
-        now + before.iter().filter_map(std::sync::Weak::upgrade).map(|g| count(&g)).sum::<u32>()
+        now + before
+            .iter()
+            .filter_map(std::sync::Weak::upgrade)
+            .map(|g| count(&g))
+            .sum::<u32>()
     }
 
     /// The histogram of a tool, the same over all generations.
@@ -177,7 +186,11 @@ impl Plugin {
         drop(lock);
         self.gate.all_look();
         let status = applied.map_err(|seen| self.forbidden(seen, event))?;
-        self.say(Level::Error, format!("{}: {}", status.state, error.message()), Some(error));
+        self.say(
+            Level::Error,
+            format!("{}: {}", status.state, error.message()),
+            Some(error),
+        );
         Ok(status)
     }
 
@@ -190,11 +203,19 @@ impl Plugin {
         let old = self.note.load();
         let findings = findings.unwrap_or_else(|| Arc::clone(&old.findings));
         let at = SystemTime::now();
-        self.note.store(Arc::new(Note { generation, error: Some(error.clone()), findings, at }));
+        self.note.store(Arc::new(Note {
+            generation,
+            error: Some(error.clone()),
+            findings,
+            at,
+        }));
     }
 
     pub(crate) fn set_findings(&self, generation: u32, findings: Arc<[Finding]>) {
-        self.note.store(Arc::new(Note { findings, ..Note::empty(generation) }));
+        self.note.store(Arc::new(Note {
+            findings,
+            ..Note::empty(generation)
+        }));
     }
 
     /// Begins the next generation: calls in flight become stale, the old executor is let go.
@@ -253,8 +274,10 @@ impl Plugin {
                 .unwrap_or_else(|| Error::new(Code::CallPluginUnavailable))
                 .with_message(format!("plugin \"{}\" is unavailable: {reason}", self.name))
                 .with_kind("PluginUnavailable"),
-            _ => Error::new(Code::CallNotReady)
-                .with_message(format!("plugin \"{}\" is {} and not ready", self.name, status.state)),
+            _ => Error::new(Code::CallNotReady).with_message(format!(
+                "plugin \"{}\" is {} and not ready",
+                self.name, status.state
+            )),
         }
     }
 
@@ -265,20 +288,28 @@ impl Plugin {
                 "{called} waited {} for its turn and was not begun",
                 ms(limit.unwrap_or_default())
             )),
-            _ => Error::new(Code::CallBusy)
-                .with_message(format!("{called}: {} calls are waiting already", self.gate.waiting())),
+            _ => Error::new(Code::CallBusy).with_message(format!(
+                "{called}: {} calls are waiting already",
+                self.gate.waiting()
+            )),
         }
     }
 
     /// Writes the log line of a fault, at most [`LINES_PER_SECOND`].
     pub(crate) fn report_fault(&self, error: &Error, tool: &Tool, call_id: u64, is_final: bool) {
-        let Some(suppressed) = self.may_log(is_final) else { return };
+        let Some(suppressed) = self.may_log(is_final) else {
+            return;
+        };
         let level = if is_final { Level::Error } else { Level::Warn };
         let more = match suppressed {
             0 => String::new(),
             n => format!(" ({n} earlier lines were suppressed)"),
         };
-        let end = if is_final { "; the plugin is FAILED" } else { "" };
+        let end = if is_final {
+            "; the plugin is FAILED"
+        } else {
+            ""
+        };
         let message = format!(
             "call {call_id} of {}.{}: {}: {}{end}{more}",
             self.name,
@@ -298,7 +329,8 @@ impl Plugin {
             self.log_window.store(second << 24 | 1, Ordering::Relaxed);
             return Some(count.saturating_sub(LINES_PER_SECOND));
         }
-        self.log_window.store(window + u64::from(count < 0xff_ffff), Ordering::Relaxed);
+        self.log_window
+            .store(window + u64::from(count < 0xff_ffff), Ordering::Relaxed);
         (always || count < LINES_PER_SECOND).then_some(0)
     }
 

@@ -28,14 +28,20 @@ pub struct Services {
 
 impl Services {
     pub(crate) fn new(log: LogHub, lock_timeout: Duration) -> Self {
-        Self { log, lock_timeout, lock_wait: LockWait::default() }
+        Self {
+            log,
+            lock_timeout,
+            lock_wait: LockWait::default(),
+        }
     }
 
     /// Takes `mutex` within the lock timeout; the wait is measured.
     pub(crate) fn lock<'a>(&self, mutex: &'a Mutex<()>, what: &str) -> Result<MutexGuard<'a, ()>> {
         let since = Instant::now();
         let guard = mutex.try_lock_for(self.lock_timeout);
-        self.lock_wait.waits.record(since.elapsed().as_nanos() as u64);
+        self.lock_wait
+            .waits
+            .record(since.elapsed().as_nanos() as u64);
         guard.ok_or_else(|| {
             self.lock_wait.timeouts.fetch_add(1, Ordering::Relaxed);
             Error::new(Code::RegistryBusy).with_message(format!(

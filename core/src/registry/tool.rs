@@ -36,7 +36,14 @@ impl Tool {
         let input = compile(&spec.id, "input_schema", spec.input_schema.as_ref())?;
         let output = compile(&spec.id, "output_schema", spec.output_schema.as_ref())?;
         let deadline = spec.deadline_ms.map(Duration::from_millis);
-        Ok(Self { spec, deadline, latency, handle, input, output })
+        Ok(Self {
+            spec,
+            deadline,
+            latency,
+            handle,
+            input,
+            output,
+        })
     }
 
     /// Whether there is an input schema to check against.
@@ -65,7 +72,13 @@ impl Tool {
     /// # Errors
     /// [`Code::CallInvalidInput`] naming the places.
     pub fn check_input_except(&self, args: &Value, opaque: &[String]) -> Result<()> {
-        check(self.input.as_ref(), args, opaque, Code::CallInvalidInput, &self.spec.id)
+        check(
+            self.input.as_ref(),
+            args,
+            opaque,
+            Code::CallInvalidInput,
+            &self.spec.id,
+        )
     }
 
     /// Validates a result.
@@ -73,7 +86,13 @@ impl Tool {
     /// # Errors
     /// [`Code::CallInvalidOutput`] naming the places.
     pub fn check_output(&self, result: &Value) -> Result<()> {
-        check(self.output.as_ref(), result, &[], Code::CallInvalidOutput, &self.spec.id)
+        check(
+            self.output.as_ref(),
+            result,
+            &[],
+            Code::CallInvalidOutput,
+            &self.spec.id,
+        )
     }
 }
 
@@ -100,7 +119,9 @@ fn check(
     code: Code,
     tool: &str,
 ) -> Result<()> {
-    let Some(validator) = validator else { return Ok(()) };
+    let Some(validator) = validator else {
+        return Ok(());
+    };
     if opaque.is_empty() && validator.is_valid(value) {
         return Ok(());
     }
@@ -111,15 +132,23 @@ fn check(
         .take(NAMED)
         .map(|(at, text)| (place(&at).to_owned(), short(text)))
         .collect();
-    let Some((at, text)) = problems.first() else { return Ok(()) };
-    let details = problems.iter().map(|(at, text)| serde_json::json!({"at": at, "problem": text}));
+    let Some((at, text)) = problems.first() else {
+        return Ok(());
+    };
+    let details = problems
+        .iter()
+        .map(|(at, text)| serde_json::json!({"at": at, "problem": text}));
     Err(Error::new(code)
         .with_message(format!("{tool}: at {at}: {text}"))
         .with_details(details.collect()))
 }
 
 fn place(pointer: &str) -> &str {
-    if pointer.is_empty() { "the top" } else { pointer }
+    if pointer.is_empty() {
+        "the top"
+    } else {
+        pointer
+    }
 }
 
 /// A violation's text quotes the value, which may be a whole image.
@@ -139,28 +168,42 @@ mod tests {
     use serde_json::json;
 
     fn tool(schema: Value) -> Result<Tool> {
-        let spec = ToolSpec { id: "t".into(), input_schema: Some(schema), ..ToolSpec::default() };
+        let spec = ToolSpec {
+            id: "t".into(),
+            input_schema: Some(schema),
+            ..ToolSpec::default()
+        };
         Tool::new(spec, None, Arc::default())
     }
 
     #[test]
     fn a_violation_names_its_place_and_stays_short() {
-        let tool = tool(json!({"properties": {"n": {"type": "integer"}}, "required": ["n"]})).unwrap();
-        let error = tool.check_input(&json!({"n": "x".repeat(10_000)})).unwrap_err();
+        let tool =
+            tool(json!({"properties": {"n": {"type": "integer"}}, "required": ["n"]})).unwrap();
+        let error = tool
+            .check_input(&json!({"n": "x".repeat(10_000)}))
+            .unwrap_err();
         assert!(error.message().contains("/n"), "{error}");
         assert!(error.message().len() < 500);
         let error = tool.check_input(&json!({})).unwrap_err();
-        assert!(error.message().contains("\"n\" is a required property"), "{error}");
+        assert!(
+            error.message().contains("\"n\" is a required property"),
+            "{error}"
+        );
         tool.check_input(&json!({"n": 1})).unwrap();
     }
 
     #[test]
     fn opaque_values_are_there_but_not_looked_into() {
-        let tool = tool(json!({"properties": {"a": {"type": "string"}}, "required": ["a", "b"]})).unwrap();
+        let tool =
+            tool(json!({"properties": {"a": {"type": "string"}}, "required": ["a", "b"]})).unwrap();
         let opaque = vec!["/a".to_owned()];
-        let error = tool.check_input_except(&json!({"a": null}), &opaque).unwrap_err();
+        let error = tool
+            .check_input_except(&json!({"a": null}), &opaque)
+            .unwrap_err();
         assert!(error.message().contains("\"b\""), "{error}");
-        tool.check_input_except(&json!({"a": null, "b": 1}), &opaque).unwrap();
+        tool.check_input_except(&json!({"a": null, "b": 1}), &opaque)
+            .unwrap();
     }
 
     #[test]

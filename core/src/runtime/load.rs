@@ -6,7 +6,7 @@
 use super::Runtime;
 use super::run::{Inside, panic_text};
 use crate::call::{Args, BuildContext, Built, Call, DeathNotice, Loader};
-use crate::check::Finding;
+use crate::check::{self, Finding};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::{Event, State};
 use crate::log::{Level, Logger};
@@ -41,7 +41,10 @@ pub struct LoadReport {
     pub took_ms: f64,
 }
 
-fn as_value<S: serde::Serializer>(error: &Option<Error>, s: S) -> std::result::Result<S::Ok, S::Error> {
+fn as_value<S: serde::Serializer>(
+    error: &Option<Error>,
+    s: S,
+) -> std::result::Result<S::Ok, S::Error> {
     error.as_ref().map(Error::to_value).serialize(s)
 }
 
@@ -153,7 +156,9 @@ impl Runtime {
             loader,
             assumptions: assumptions.into(),
         };
-        let added = self.usable().and_then(|()| self.registry().add(&name, source));
+        let added = self
+            .usable()
+            .and_then(|()| self.registry().add(&name, source));
         match added {
             Ok(plugin) => self.begin(&plugin, since),
             Err(error) => {
@@ -218,7 +223,11 @@ impl Runtime {
         });
         if error.is_none() {
             let took = since.elapsed().as_secs_f64() * 1e3;
-            plugin.say(Level::Info, format!("INITIALIZED, generation {number}, {took:.1} ms"), None);
+            plugin.say(
+                Level::Info,
+                format!("INITIALIZED, generation {number}, {took:.1} ms"),
+                None,
+            );
         }
         LoadReport::of(plugin, error, since)
     }
@@ -228,16 +237,25 @@ impl Runtime {
         let manifest = &source.manifest;
         let loader = source.loader.clone().ok_or_else(|| {
             let message = format!("no loader for kind \"{}\" in this process", manifest.kind);
-            (Event::DependencyMissing, Error::new(Code::LoadUnsupportedKind).with_message(message))
+            (
+                Event::DependencyMissing,
+                Error::new(Code::LoadUnsupportedKind).with_message(message),
+            )
         })?;
         dependencies(plugin, &*loader, manifest, number)?;
         isolation(manifest)?;
         let pool = (manifest.effective_isolation() != Isolation::Inline).then(|| {
-            Pool::new(&plugin.name, manifest.effective_concurrency(), loader.thread_host())
+            Pool::new(
+                &plugin.name,
+                manifest.effective_concurrency(),
+                loader.thread_host(),
+            )
         });
         let generation = self.built(plugin, loader, manifest, number, pool)?;
         plugin.generation.store(Some(generation));
-        plugin.ready_ns.store(crate::deadline::now_ns(), Ordering::Relaxed);
+        plugin
+            .ready_ns
+            .store(crate::deadline::now_ns(), Ordering::Relaxed);
         match plugin.word.apply(number, Event::Ready) {
             Ok(_) => Ok(()),
             Err(seen) => Err(failed(plugin.forbidden(seen, Event::Ready))),
@@ -267,7 +285,9 @@ impl Runtime {
             Some(pool) => bounded(pool, self.0.options.load_timeout, build),
         };
         let (executor, tools) = made.map_err(failed)?;
-        Ok(Arc::new(Generation::new(number, manifest, executor, tools, pool)))
+        Ok(Arc::new(Generation::new(
+            number, manifest, executor, tools, pool,
+        )))
     }
 }
 
@@ -293,9 +313,14 @@ fn build(
     let Built { executor, tools } = loader.build(manifest, context)?;
     let made: Vec<Tool> = if tools.is_empty() {
         let specs = manifest.tools.iter().cloned();
-        specs.map(|s| tool(plugin, s, None)).collect::<Result<_>>()?
+        specs
+            .map(|s| tool(plugin, s, None))
+            .collect::<Result<_>>()?
     } else {
-        tools.into_iter().map(|t| tool(plugin, t.spec, t.handle)).collect::<Result<_>>()?
+        tools
+            .into_iter()
+            .map(|t| tool(plugin, t.spec, t.handle))
+            .collect::<Result<_>>()?
     };
     executor.validate()?;
     if let Some(golden) = &manifest.probe {
@@ -323,9 +348,15 @@ fn probe(
     let tool = tools
         .iter()
         .find(|t| t.spec.id == golden.tool)
-        .ok_or_else(|| refuse(format!("the probe names a tool \"{}\" that is not there", golden.tool)))?;
+        .ok_or_else(|| {
+            refuse(format!(
+                "the probe names a tool \"{}\" that is not there",
+                golden.tool
+            ))
+        })?;
     let args = Args::from(golden.args.clone());
-    tool.check_input(args.value()).map_err(|e| refuse(format!("its arguments: {}", e.message())))?;
+    tool.check_input(args.value())
+        .map_err(|e| refuse(format!("its arguments: {}", e.message())))?;
     let call = Call {
         plugin: &plugin.name,
         tool,
@@ -349,11 +380,13 @@ fn probe(
 fn expected(value: &Value, schema: Option<&Value>) -> std::result::Result<(), String> {
     let Some(schema) = schema else { return Ok(()) };
     let validator = jsonschema::validator_for(schema).map_err(|e| format!("expect_schema: {e}"))?;
-    validator.validate(value).map_err(|e| format!("its result: {e}"))
+    validator
+        .validate(value)
+        .map_err(|e| format!("its result: {e}"))
 }
 
 fn dependencies(plugin: &Plugin, loader: &dyn Loader, manifest: &Manifest, number: u32) -> Step {
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut findings = check::check(manifest);
     let more = catch_unwind(AssertUnwindSafe(|| loader.check(manifest)));
     findings.extend(more.unwrap_or_default());
     let missing = findings.iter().find_map(Finding::to_error);

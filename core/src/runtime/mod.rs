@@ -71,8 +71,16 @@ impl Runtime {
         let native: Arc<dyn Loader> = Arc::new(NativeLoader);
         let loaders = Mutex::new(HashMap::from([(Kind::Native, native)]));
         let closed = AtomicBool::new(false);
-        let inner =
-            Inner { registry, services, watchdog, interrupter, loaders, options, closed, forks };
+        let inner = Inner {
+            registry,
+            services,
+            watchdog,
+            interrupter,
+            loaders,
+            options,
+            closed,
+            forks,
+        };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -131,14 +139,20 @@ impl Runtime {
     pub fn find(&self, plugin: &str, tool: &str) -> Result<Target> {
         self.usable()?;
         let snapshot = self.0.registry.snapshot();
-        let found = snapshot.get(plugin).ok_or_else(|| unknown(plugin, &snapshot))?;
+        let found = snapshot
+            .get(plugin)
+            .ok_or_else(|| unknown(plugin, &snapshot))?;
         let status = found.word.load();
         let generation = found.generation.load_full();
         let Some(generation) = generation.filter(|_| status.state.is_available()) else {
             return Err(found.refusal(status));
         };
         let tool = generation.tool_index(&found.name, tool)?;
-        Ok(Target { plugin: Arc::clone(found), generation, tool })
+        Ok(Target {
+            plugin: Arc::clone(found),
+            generation,
+            tool,
+        })
     }
 
     /// Admits a call, waiting for its turn if need be. For doors that run the code themselves and
@@ -189,7 +203,9 @@ fn on_expired(
     let registry = Arc::downgrade(registry);
     let interrupter = Arc::clone(interrupter);
     Box::new(move |expired: &Expired| {
-        let Some(registry) = registry.upgrade() else { return };
+        let Some(registry) = registry.upgrade() else {
+            return;
+        };
         let (id, generation) = ((expired.subject >> 32) as u32, expired.subject as u32);
         if let Some(plugin) = registry.by_id(id) {
             let error = Error::new(Code::CallDeadline).with_message(format!(

@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Instant;
 
 /// How deep plugins may call one another on one thread.
@@ -25,7 +26,27 @@ thread_local! {
 }
 
 type Answer = Result<Reply, Fault>;
-type Meeting = Handoff<Answer, (u64, u64)>;
+type Meeting = Handoff<Answer, Progress>;
+
+/// A progress report on its way to the caller's thread. The plugin waits for the answer, so that
+/// a callback's "stop" reaches it; a report that is dropped unanswered means "stop".
+struct Progress {
+    current: u64,
+    total: u64,
+    go_on: SyncSender<bool>,
+}
+
+fn report(meeting: &Meeting, current: u64, total: u64) -> bool {
+    let (go_on, answer) = sync_channel(1);
+    meeting
+        .post(Progress {
+            current,
+            total,
+            go_on,
+        })
+        .is_ok()
+        && answer.recv().unwrap_or(false)
+}
 
 /// Marks a plugin's code as under way on this thread; dropping it takes the mark back.
 #[must_use]
@@ -68,7 +89,12 @@ impl Runtime {
             Ok(ticket) => self.execute(ticket, args, options),
             Err(error) => (Err(error), Ended::NOT_STARTED),
         };
-        Outcome { plugin: plugin.to_owned(), tool: tool.to_owned(), result, ended }
+        Outcome {
+            plugin: plugin.to_owned(),
+            tool: tool.to_owned(),
+            result,
+            ended,
+        }
     }
 
     /// Steps 1 to 4 of a call: found, validated, admitted.
@@ -94,7 +120,10 @@ impl Runtime {
     /// # Errors
     /// [`Code::CallInvalidInput`].
     pub fn checked_input(&self, target: &Target, args: &Value) -> Result<(), Error> {
-        target.tool().check_input(args).inspect_err(|e| target.plugin().stats.record_code(e.code()))
+        target
+            .tool()
+            .check_input(args)
+            .inspect_err(|e| target.plugin().stats.record_code(e.code()))
     }
 
     fn execute(
@@ -118,7 +147,14 @@ impl Runtime {
         let guard = deadline.map(|d| self.watchdog().guard(d, ticket.subject(), || 0));
         let past = || deadline.is_some_and(|d| Instant::now() >= d);
         let report = |n, of| options.progress.as_ref().is_none_or(|p| p(n, of)) && !past();
-        let answer = enter_plugin(ticket.target(), args, ticket.call_id(), deadline, &past, &report);
+        let answer = enter_plugin(
+            ticket.target(),
+            args,
+            ticket.call_id(),
+            deadline,
+            &past,
+            &report,
+        );
         match guard.map(crate::deadline::Guard::disarm) {
             None | Some(Disarmed::InTime) => answer,
             Some(Disarmed::Expired | Disarmed::Delivered) => {
@@ -126,7 +162,10 @@ impl Runtime {
                     Err(Fault::Cancelled) => Interruption::Stopped,
                     _ => Interruption::ReturnedLate,
                 };
-                Err(Fault::Deadline { limit: ticket.limit().unwrap_or_default(), how })
+                Err(Fault::Deadline {
+                    limit: ticket.limit().unwrap_or_default(),
+                    how,
+                })
             }
         }
     }
@@ -143,9 +182,21 @@ fn enter_plugin(
 ) -> Answer {
     let _inside = Inside::enter(target.plugin().id).map_err(Fault::Error)?;
     let plugin = target.plugin().name.as_str();
-    let call = Call { plugin, tool: target.tool(), args, deadline, call_id, should_stop, progress };
+    let call = Call {
+        plugin,
+        tool: target.tool(),
+        args,
+        deadline,
+        call_id,
+        should_stop,
+        progress,
+    };
     let run = AssertUnwindSafe(|| target.generation().executor.call(&call));
-    catch_unwind(run).unwrap_or_else(|panic| Err(Fault::Panicked { message: panic_text(&*panic) }))
+    catch_unwind(run).unwrap_or_else(|panic| {
+        Err(Fault::Panicked {
+            message: panic_text(&*panic),
+        })
+    })
 }
 
 /// What a panic said.
@@ -175,15 +226,18 @@ fn on_thread(
     args: Args,
     options: &CallOptions,
 ) -> Answer {
-    let Some(pool) = &generation.pool else { return Err(Fault::Cancelled) };
+    let Some(pool) = &generation.pool else {
+        return Err(Fault::Cancelled);
+    };
     let meeting = Arc::new(Meeting::default());
     let queued = Queued(Arc::clone(&meeting));
-    let (target, call_id, deadline) = (ticket.target().clone(), ticket.call_id(), ticket.deadline());
+    let (target, call_id, deadline) =
+        (ticket.target().clone(), ticket.call_id(), ticket.deadline());
     pool.submit(Box::new(move || {
         let meeting = &queued.0;
         if meeting.begin() {
             let stop = || meeting.is_abandoned() || deadline.is_some_and(|d| Instant::now() >= d);
-            let report = |n, of| meeting.post((n, of)).is_ok();
+            let report = |n, of| report(meeting, n, of);
             let answer = enter_plugin(&target, &args, call_id, deadline, &stop, &report);
             if meeting.finish(answer).is_err() {
                 came_back_late(&target);
@@ -196,30 +250,43 @@ fn on_thread(
 
 /// An abandoned thread returned: its answer is discarded and counted.
 fn came_back_late(target: &Target) {
-    target.plugin().stats.late_results.fetch_add(1, Ordering::Relaxed);
+    target
+        .plugin()
+        .stats
+        .late_results
+        .fetch_add(1, Ordering::Relaxed);
     if let Some(pool) = &target.generation().pool {
         pool.returned_one();
     }
 }
 
-fn wait(meeting: &Meeting, generation: &Generation, ticket: &Ticket, options: &CallOptions) -> Answer {
+fn wait(
+    meeting: &Meeting,
+    generation: &Generation,
+    ticket: &Ticket,
+    options: &CallOptions,
+) -> Answer {
     let limit = ticket.limit().unwrap_or_default();
     loop {
         match meeting.next(ticket.deadline()) {
             Next::Done(answer) => return answer,
-            Next::Message((current, total)) => {
-                let go_on = options.progress.as_ref().is_none_or(|p| p(current, total));
-                if !go_on && meeting.abandon() == Stage::Running {
-                    give_up(generation);
-                    return Err(Fault::Cancelled);
-                }
+            Next::Message(Progress {
+                current,
+                total,
+                go_on,
+            }) => {
+                let answer = options.progress.as_ref().is_none_or(|p| p(current, total));
+                let _ = go_on.try_send(answer);
             }
             Next::Deadline => match meeting.abandon() {
                 Stage::Done => {}
                 Stage::Queued | Stage::Abandoned => return Err(Fault::QueueTimeout { limit }),
                 Stage::Running => {
                     give_up(generation);
-                    return Err(Fault::Deadline { limit, how: Interruption::Abandoned });
+                    return Err(Fault::Deadline {
+                        limit,
+                        how: Interruption::Abandoned,
+                    });
                 }
             },
         }
@@ -235,9 +302,15 @@ fn give_up(generation: &Generation) {
 /// Steps 6 and 7 of a call: the result is validated, the ticket closed.
 fn settle(ticket: Ticket, answer: Answer) -> (Result<Reply, Error>, Ended) {
     let checked = answer.and_then(|reply| {
-        ticket.target().tool().check_output(&reply.value).map_err(Fault::Error)?;
+        ticket
+            .target()
+            .tool()
+            .check_output(&reply.value)
+            .map_err(Fault::Error)?;
         match error_field(ticket.target().generation(), &reply.value) {
-            Some(text) => Err(Fault::Error(Error::new(Code::CallErrorField).with_message(text))),
+            Some(text) => Err(Fault::Error(
+                Error::new(Code::CallErrorField).with_message(text),
+            )),
             None => Ok(reply),
         }
     });

@@ -59,7 +59,11 @@ impl Runtime {
         manifest.description = description.to_owned();
         manifest.version = version.to_owned();
         let assumptions = Arc::from([]);
-        let source = Source { manifest: Arc::new(manifest), loader: None, assumptions };
+        let source = Source {
+            manifest: Arc::new(manifest),
+            loader: None,
+            assumptions,
+        };
         self.registry().add(name, source).map(|_| ())
     }
 
@@ -83,10 +87,18 @@ impl Runtime {
                     Event::Fault => Code::RegistryMarkedFailed,
                     _ => Code::RegistryMarkedUnavailable,
                 };
-                plugin.end(generation, event, &Error::new(code).with_message(reason), None)?
+                plugin.end(
+                    generation,
+                    event,
+                    &Error::new(code).with_message(reason),
+                    None,
+                )?
             }
             _ => {
-                let status = plugin.word.mark(event).map_err(|s| plugin.forbidden(s, event))?;
+                let status = plugin
+                    .word
+                    .mark(event)
+                    .map_err(|s| plugin.forbidden(s, event))?;
                 let now = crate::deadline::now_ns();
                 match event {
                     Event::Ready => plugin.ready_ns.store(now, Ordering::Relaxed),
@@ -105,7 +117,9 @@ impl Runtime {
     pub fn record(&self, name: &str, ok: bool, elapsed_ms: Option<f64>) -> Result<()> {
         let plugin = self.registry().find(name)?;
         match elapsed_ms.filter(|ms| ms.is_finite() && *ms >= 0.0) {
-            Some(ms) => plugin.stats.record(ok, crate::deadline::now_ns(), (ms * 1e6) as u64),
+            Some(ms) => plugin
+                .stats
+                .record(ok, crate::deadline::now_ns(), (ms * 1e6) as u64),
             None => plugin.stats.count(ok),
         }
         Ok(())
@@ -116,16 +130,29 @@ impl Runtime {
 pub(super) fn not_enforced(manifest: &Manifest) -> Vec<Assumption> {
     let mut out = Vec::new();
     let mut say = |key: &str, why: &str| {
-        out.push(Assumption { key: key.to_owned(), message: why.to_owned() });
+        out.push(Assumption {
+            key: key.to_owned(),
+            message: why.to_owned(),
+        });
     };
     if manifest.limits.memory_mb.is_some() {
-        say("limits.memory_mb", "is not enforced at inline and thread isolation");
+        say(
+            "limits.memory_mb",
+            "is not enforced at inline and thread isolation",
+        );
     }
     if manifest.tools.iter().any(|t| !t.needs.is_empty()) {
-        say("tools.needs", "is not enforced: this build has no readiness store");
+        say(
+            "tools.needs",
+            "is not enforced: this build has no readiness store",
+        );
     }
-    if manifest.effective_isolation() == Isolation::Inline && manifest.limits.deadline_ms.is_some() {
-        say("limits.deadline_ms", "inline code can only be interrupted where its language allows it");
+    if manifest.effective_isolation() == Isolation::Inline && manifest.limits.deadline_ms.is_some()
+    {
+        say(
+            "limits.deadline_ms",
+            "inline code can only be interrupted where its language allows it",
+        );
     }
     out
 }
@@ -143,15 +170,22 @@ pub(super) fn in_order(parsed: Vec<Parsed>) -> Vec<std::result::Result<Parsed, (
     let known: BTreeSet<String> = rest.keys().cloned().collect();
     loop {
         let free = rest.iter().find(|(_, p)| {
-            p.manifest.depends_on.iter().all(|d| !known.contains(d) || !rest.contains_key(d))
+            p.manifest
+                .depends_on
+                .iter()
+                .all(|d| !known.contains(d) || !rest.contains_key(d))
         });
-        let Some(name) = free.map(|(name, _)| name.clone()) else { break };
+        let Some(name) = free.map(|(name, _)| name.clone()) else {
+            break;
+        };
         out.extend(rest.remove(&name).map(Ok));
     }
     let circle: Vec<String> = rest.keys().cloned().collect();
     out.extend(rest.into_keys().map(|name| {
-        let error = Error::new(Code::RegistryDependencyCycle)
-            .with_message(format!("depends_on forms a circle among: {}", circle.join(", ")));
+        let error = Error::new(Code::RegistryDependencyCycle).with_message(format!(
+            "depends_on forms a circle among: {}",
+            circle.join(", ")
+        ));
         Err((name, error))
     }));
     out

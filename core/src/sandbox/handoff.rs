@@ -45,9 +45,16 @@ pub struct Handoff<T, M = ()> {
 
 impl<T, M> Default for Handoff<T, M> {
     fn default() -> Self {
-        let inner =
-            Inner { stage: Stage::Queued, result: None, messages: VecDeque::new(), waker: None };
-        Self { inner: Mutex::new(inner), changed: Condvar::new() }
+        let inner = Inner {
+            stage: Stage::Queued,
+            result: None,
+            messages: VecDeque::new(),
+            waker: None,
+        };
+        Self {
+            inner: Mutex::new(inner),
+            changed: Condvar::new(),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Work for a pool.
-pub type Job = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce() + Send>;
 
 /// Lets a door prepare its threads (Python: keep one thread state for the thread's whole life).
 pub trait ThreadHost: Send + Sync {
@@ -46,7 +46,12 @@ impl Pool {
     pub fn new(name: &str, limit: u32, host: Option<Arc<dyn ThreadHost>>) -> Self {
         // Linux shows 15 bytes of a thread's name.
         let name = format!("pw-{}", name.chars().take(12).collect::<String>());
-        let queue = Queue { jobs: VecDeque::new(), threads: 0, idle: 0, closed: false };
+        let queue = Queue {
+            jobs: VecDeque::new(),
+            threads: 0,
+            idle: 0,
+            closed: false,
+        };
         Self(Arc::new(Shared {
             name,
             limit: limit.max(1),
@@ -97,9 +102,12 @@ impl Pool {
 
     /// An abandoned thread has come back; its own loop ends it.
     pub fn returned_one(&self) {
-        let _ = self.0.abandoned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
-            Some(n.saturating_sub(1))
-        });
+        let _ = self
+            .0
+            .abandoned
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
+                Some(n.saturating_sub(1))
+            });
         self.0.queue.lock().threads += 1;
     }
 
@@ -184,7 +192,8 @@ mod tests {
         pool.abandon_one();
         let sender = tx.clone();
         pool.submit(Box::new(|| panic!("on purpose"))).unwrap();
-        pool.submit(Box::new(move || sender.send(1).unwrap())).unwrap();
+        pool.submit(Box::new(move || sender.send(1).unwrap()))
+            .unwrap();
         assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Ok(1));
         assert_eq!(pool.abandoned(), 1);
         release.send(()).unwrap();

@@ -9,8 +9,13 @@ pub(super) enum Format {
     TorchScript,
     /// Anything of torch: a zip archive, or the pickle of before version 1.6.
     Torch,
+    /// A zip archive that nobody said anything about.
+    Archive,
+    /// The Hugging Face format of plain tensors.
     Safetensors,
+    /// The exchange format of onnx.ai.
     Onnx,
+    /// The format of ggml and llama.cpp.
     Gguf,
     /// Nothing is known about its inside.
     Other,
@@ -37,12 +42,12 @@ pub(super) fn expected(declared: Option<&str>, path: &Path, head: &[u8]) -> Form
         .extension()
         .map(|e| e.to_string_lossy().to_ascii_lowercase());
     match extension.as_deref() {
-        Some("pt" | "pth" | "ts" | "jit" | "torchscript" | "ckpt") => Format::Torch,
+        Some("pt" | "pth" | "ts" | "jit" | "torchscript") => Format::Torch,
         Some("safetensors") => Format::Safetensors,
         Some("onnx") => Format::Onnx,
         Some("gguf") => Format::Gguf,
         _ if head.starts_with(b"GGUF") => Format::Gguf,
-        Some("bin" | "model") | None if head.starts_with(ZIP) => Format::Torch,
+        _ if head.starts_with(ZIP) => Format::Archive,
         _ => Format::Other,
     }
 }

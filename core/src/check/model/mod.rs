@@ -232,7 +232,7 @@ fn container(opened: &Opened, format: Format, pulse: &Pulse) -> Result<String, P
     let (file, length) = (&opened.file, opened.length);
     let source = || Source::new(file, length, pulse);
     match format {
-        Format::TorchScript | Format::Torch => torch(opened, format, pulse),
+        Format::TorchScript | Format::Torch | Format::Archive => torch(opened, format, pulse),
         Format::Safetensors => {
             safetensors::check(&mut source()?).map(|n| format!("safetensors with {n} tensors"))
         }
@@ -270,6 +270,9 @@ fn torch(opened: &Opened, format: Format, pulse: &Pulse) -> Result<String, Probl
             "torch archive with {} files, {sums}",
             archive.files
         )),
+        (Format::Archive, false, false) => {
+            Ok(format!("zip archive with {} files, {sums}", archive.files))
+        }
         _ => Err(Problem::Format(
             "it is a zip archive, but none of torch".into(),
         )),

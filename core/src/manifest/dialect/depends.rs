@@ -1,4 +1,4 @@
-//! `dependencies` as an object: package to range, or groups of packages.
+//! `dependencies` as an object: package to range.
 
 use super::Notes;
 use serde_json::{Map, Value};
@@ -14,61 +14,22 @@ pub(super) fn flatten(map: &mut Map<String, Value>, notes: &mut Notes) {
         );
         map.insert("dependencies".into(), list);
     }
-    let Some(Value::Object(groups)) = map.get("dependencies") else {
+    let Some(Value::Object(ranges)) = map.get("dependencies") else {
         return;
     };
-    let mut found = Found::default();
-    if found.gather(groups, node).is_none() {
+    let read = ranges.iter().map(|(name, range)| match range {
+        Value::String(range) => requirement(name, range, node),
+        Value::Null => Some(name.clone()),
+        _ => None,
+    });
+    let Some(list) = read.collect::<Option<Vec<String>>>() else {
         return;
-    }
-    let list = found.packages.join(", ");
+    };
     notes.add(
         "dependencies",
-        format!("the object is read as the list [{list}]"),
+        format!("the object is read as the list [{}]", list.join(", ")),
     );
-    map.insert("dependencies".into(), found.packages.into());
-    if !found.programs.is_empty() && !map.contains_key("executables") {
-        let list = found.programs.join(", ");
-        notes.add(
-            "dependencies.system",
-            format!("read as executables [{list}]"),
-        );
-        map.insert("executables".into(), found.programs.into());
-    }
-}
-
-#[derive(Default)]
-struct Found {
-    packages: Vec<String>,
-    programs: Vec<String>,
-}
-
-impl Found {
-    /// `None` when an entry is not understood.
-    fn gather(&mut self, entries: &Map<String, Value>, node: bool) -> Option<()> {
-        for (name, value) in entries {
-            match value {
-                Value::String(range) => self.packages.push(requirement(name, range, node)?),
-                Value::Null => self.packages.push(name.clone()),
-                Value::Array(items) => self.group(name, items)?,
-                Value::Object(inner) if name == "packages" => self.gather(inner, node)?,
-                _ => return None,
-            }
-        }
-        Some(())
-    }
-
-    /// `"npm": [...]`, `"pip": [...]`, `"system": [...]`.
-    fn group(&mut self, name: &str, items: &[Value]) -> Option<()> {
-        let words = items.iter().map(|item| item.as_str().map(str::to_owned));
-        let into = match name {
-            "system" => &mut self.programs,
-            "npm" | "node" | "pip" | "python" | "packages" => &mut self.packages,
-            _ => return None,
-        };
-        into.extend(words.collect::<Option<Vec<_>>>()?);
-        Some(())
-    }
+    map.insert("dependencies".into(), list.into());
 }
 
 /// `name@range` for npm, PEP 508 else. `None` for a range that Python does not have (`^1.2`).

@@ -12,15 +12,11 @@ const ALIASES: [(&str, &[&str]); 4] = [
 ];
 
 /// Keys of other hosts that say nothing about running the plugin safely.
-const FOREIGN: [&str; 21] = [
-    "activation_criteria",
+const FOREIGN: [&str; 15] = [
     "author",
     "authors",
-    "capabilities",
     "categories",
-    "config_schema",
     "contributors",
-    "coordination",
     "display_name",
     "engines",
     "homepage",
@@ -29,16 +25,17 @@ const FOREIGN: [&str; 21] = [
     "license",
     "private",
     "repository",
-    "runtime_interface",
     "tags",
     "title",
-    "translation_plugins",
     "url",
 ];
 
 /// Gives keys their own names. Where both are there, Plugward's own stands.
 pub(super) fn rename(map: &mut Map<String, Value>, notes: &mut Notes) {
-    identity(map, notes);
+    if map.get("id") == map.get("name") {
+        map.remove("id");
+    }
+    alias(map, "name", "id", notes);
     for (own, others) in ALIASES {
         for other in others {
             alias(map, own, other, notes);
@@ -60,31 +57,6 @@ pub(super) fn alias(map: &mut Map<String, Value>, own: &str, other: &str, notes:
         notes.add(other, format!("read as \"{own}\""));
         map.insert(own.into(), value);
     }
-}
-
-/// `id` and `name`: with both, hosts use `id` to call the plugin and `name` as a title, if it
-/// looks like a title.
-fn identity(map: &mut Map<String, Value>, notes: &mut Notes) {
-    let title = map.get("name").and_then(Value::as_str).map(str::to_owned);
-    let id = map.get("id").and_then(Value::as_str);
-    match (id, title) {
-        (Some(id), Some(title)) if id == title => {
-            map.remove("id");
-        }
-        (Some(id), Some(title)) if is_title(&title) && !is_title(id) => {
-            notes.add(
-                "id",
-                format!("used as \"name\"; \"{title}\" is taken for a title"),
-            );
-            let id = map.remove("id").unwrap_or_default();
-            map.insert("name".into(), id);
-        }
-        _ => alias(map, "name", "id", notes),
-    }
-}
-
-fn is_title(name: &str) -> bool {
-    name.contains(char::is_whitespace)
 }
 
 /// Drops the keys that only other hosts use, and says so.

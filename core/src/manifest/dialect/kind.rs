@@ -69,17 +69,17 @@ fn of_word(word: &str) -> Option<&'static str> {
     })
 }
 
-/// `plugin.py:Class`, `index.js`, `libx.so`, `pkg.module:Class`, `pkg.module`.
+/// `plugin.py:Class`, `index.js`, `libx.so`, `pkg.module:Class`.
 fn of_entrypoint(entrypoint: &str) -> Option<&'static str> {
+    let dotted = |text: &str| text.split('.').all(is_identifier);
     let (place, object) = match entrypoint.rsplit_once(':') {
         Some((place, object)) => (place, Some(object)),
         None => (entrypoint, None),
     };
-    let dotted = |text: &str| text.split('.').all(is_identifier);
-    of_file(place).or_else(|| of_file(entrypoint)).or_else(|| {
-        let named = object.map_or(place.contains('.'), dotted);
-        (named && dotted(place)).then_some("python")
-    })
+    let module = || object.is_some_and(dotted) && dotted(place);
+    of_file(place)
+        .or_else(|| of_file(entrypoint))
+        .or_else(|| module().then_some("python"))
 }
 
 /// The kind that a file's ending tells.

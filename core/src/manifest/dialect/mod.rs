@@ -6,10 +6,10 @@
 
 mod depends;
 mod folder;
+mod gpu;
 mod keys;
 mod kind;
 mod models;
-mod permissions;
 mod tools;
 mod walk;
 
@@ -53,8 +53,6 @@ fn rewrite(map: &mut Map<String, Value>, dir: Option<&Path>, notes: &mut Notes) 
     keys::drop_foreign(map, notes);
     depends::flatten(map, notes);
     models::shape(map, notes);
-    permissions::shape(map, notes);
-    permissions::resources(map, notes);
-    permissions::gpu(map, notes);
+    gpu::shape(map, notes);
     tools::shape(map, notes);
 }

@@ -5,16 +5,7 @@ use super::keys::alias;
 use serde_json::{Map, Value, json};
 
 /// Keys of a tool that only other hosts use.
-const FOREIGN: [&str; 8] = [
-    "annotations",
-    "capabilities",
-    "handler",
-    "input_types",
-    "output_types",
-    "outputs",
-    "returns",
-    "title",
-];
+const FOREIGN: [&str; 3] = ["annotations", "handler", "title"];
 
 /// Makes `tools` a list of objects in Plugward's words.
 pub(super) fn shape(map: &mut Map<String, Value>, notes: &mut Notes) {
@@ -65,7 +56,6 @@ fn words(tool: &mut Map<String, Value>, index: usize, notes: &mut Notes) {
         alias(tool, "input_schema", other, &mut own);
     }
     alias(tool, "output_schema", "outputSchema", &mut own);
-    inputs(tool, &mut own);
     for key in FOREIGN {
         if tool.remove(key).is_some() {
             own.add(key, "not used by Plugward; ignored");
@@ -78,36 +68,4 @@ fn words(tool: &mut Map<String, Value>, index: usize, notes: &mut Notes) {
     for note in own.0 {
         notes.add(format!("{place}.{}", note.key), note.message);
     }
-}
-
-/// `inputs: {name: "type"}` documents the arguments; the types are too loose (`"string?"`) and too
-/// often wrong to refuse a call for, so they become descriptions.
-fn inputs(tool: &mut Map<String, Value>, notes: &mut Notes) {
-    let Some(inputs) = tool.remove("inputs") else {
-        return;
-    };
-    let Some(inputs) = inputs
-        .as_object()
-        .filter(|_| !tool.contains_key("input_schema"))
-    else {
-        notes.add("inputs", "not used by Plugward; ignored");
-        return;
-    };
-    let described: Map<String, Value> = inputs
-        .iter()
-        .map(|(name, said)| {
-            let text = said
-                .as_str()
-                .map_or_else(|| said.to_string(), str::to_owned);
-            (name.clone(), json!({ "description": text }))
-        })
-        .collect();
-    notes.add(
-        "inputs",
-        "read as input_schema; the types are described, not enforced",
-    );
-    tool.insert(
-        "input_schema".into(),
-        json!({ "type": "object", "properties": described }),
-    );
 }
