@@ -3,8 +3,8 @@
 
 #![forbid(unsafe_op_in_unsafe_fn)]
 
-pub mod check;
 pub mod call;
+pub mod check;
 pub mod deadline;
 pub mod error;
 pub mod health;

@@ -31,7 +31,10 @@ impl Args {
 
     /// Arguments from text that is known to be one JSON value: it is parsed when it is asked for.
     pub(crate) fn from_checked_text(text: String) -> Self {
-        Self { text: OnceLock::from(text), ..Self::default() }
+        Self {
+            text: OnceLock::from(text),
+            ..Self::default()
+        }
     }
 
     /// The same arguments with tensors.

@@ -60,12 +60,17 @@ pub trait Executor: Send + Sync + 'static {
         call: &Call<'_>,
         views: &[TensorView<'_>],
     ) -> std::result::Result<Reply, Fault> {
-        let owned = |v: &TensorView<'_>| {
-            OwnedTensor { dtype: v.dtype, shape: v.shape.to_vec(), data: v.data.to_vec() }
+        let owned = |v: &TensorView<'_>| OwnedTensor {
+            dtype: v.dtype,
+            shape: v.shape.to_vec(),
+            data: v.data.to_vec(),
         };
         let args = Args::from_checked_text(call.args.text().to_owned())
             .with_tensors(views.iter().map(owned).collect());
-        self.call(&Call { args: &args, ..*call })
+        self.call(&Call {
+            args: &args,
+            ..*call
+        })
     }
 
     /// The process that runs its calls, where there is one.
@@ -107,7 +112,9 @@ pub struct BuildContext {
 
 /// Tells the runtime that a generation has ended outside a call.
 #[derive(Clone, Default)]
-pub struct DeathNotice(Option<Arc<dyn Fn(&Error) + Send + Sync>>);
+pub struct DeathNotice(Option<Arc<Tell>>);
+
+type Tell = dyn Fn(&Error) + Send + Sync;
 
 impl DeathNotice {
     /// A notice that runs `tell`.
@@ -152,6 +159,11 @@ pub trait Loader: Send + Sync + 'static {
     /// # Errors
     /// With the code of the step that failed: `LoadEntrypoint`, `LoadImport`, `LoadConstruct`...
     fn build(&self, manifest: &Manifest, context: &BuildContext) -> Result<Built>;
+
+    /// Whether its plugins run in processes of their own.
+    fn isolates(&self) -> bool {
+        false
+    }
 
     /// Prepares threads that run this kind of plugin.
     fn thread_host(&self) -> Option<Arc<dyn ThreadHost>> {

@@ -112,9 +112,7 @@ impl Fault {
             }
             Fault::Panicked { message } => Error::new(Code::CallPanicked)
                 .with_message(format!("{plugin}.{tool} panicked: {message}")),
-            Fault::Memory { message } => {
-                Error::new(Code::CallMemory).with_message(message.clone())
-            }
+            Fault::Memory { message } => Error::new(Code::CallMemory).with_message(message.clone()),
             Fault::Crashed { error, .. } | Fault::Error(error) => error.clone(),
         }
     }

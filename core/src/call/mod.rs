@@ -13,7 +13,9 @@ mod outcome;
 mod ticket;
 
 pub use args::{Args, OwnedTensor, Reply};
-pub use executor::{BuildContext, Built, BuiltTool, Call, DeathNotice, Executor, Loader, TensorView};
+pub use executor::{
+    BuildContext, Built, BuiltTool, Call, DeathNotice, Executor, Loader, TensorView,
+};
 pub(crate) use fault::ms;
 pub use fault::{Fault, Interruption};
 pub use outcome::{Effect, Ended, Outcome, error_fields};

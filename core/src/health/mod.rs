@@ -158,7 +158,10 @@ pub fn one(plugin: &Plugin) -> PluginHealth {
         restarts: plugin.restarts.load(Ordering::Relaxed),
         kind: manifest.kind,
         isolation: manifest.effective_isolation(),
-        pid: None,
+        pid: generation
+            .as_deref()
+            .filter(|_| status.state.is_available())
+            .and_then(|g| g.executor.pid()),
         in_flight: status.in_flight,
         waiting: plugin.gate.waiting(),
         abandoned_threads: plugin.abandoned_threads(),

@@ -8,8 +8,8 @@ use crate::error::{Code, Error, Result};
 use crate::log::Logger;
 use crate::manifest::Manifest;
 use plugward_abi::{
-    Bytes, Host, Opaque, Plugin, Request, STATUS_CANCELLED, STATUS_INVALID_INPUT, STATUS_OK, Status,
-    Tensor,
+    Bytes, Host, Opaque, Plugin, Request, STATUS_CANCELLED, STATUS_INVALID_INPUT, STATUS_OK,
+    Status, Tensor,
 };
 use std::any::Any;
 use std::sync::Arc;
@@ -111,8 +111,13 @@ fn step(
 
 impl TableExecutor {
     fn run(&self, call: &Call<'_>, views: &[Tensor]) -> std::result::Result<Reply, Fault> {
-        let context = CallContext { should_stop: call.should_stop, progress: call.progress };
-        let left = call.deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let context = CallContext {
+            should_stop: call.should_stop,
+            progress: call.progress,
+        };
+        let left = call
+            .deadline
+            .map(|d| d.saturating_duration_since(Instant::now()));
         let request = Request {
             struct_size: size_of::<Request>() as u32,
             reserved: 0,

@@ -48,7 +48,10 @@ pub(super) struct CallContext<'a> {
 
 /// The table for one instance; `logger` must outlive it.
 pub(super) fn table(logger: &Logger) -> Host {
-    Host { context: std::ptr::from_ref(logger).cast_mut().cast(), ..callback_host() }
+    Host {
+        context: std::ptr::from_ref(logger).cast_mut().cast(),
+        ..callback_host()
+    }
 }
 
 /// The functions with which a host's own callbacks answer: those that native plugins get, but

@@ -115,6 +115,16 @@ impl Plugin {
         self.note.load_full()
     }
 
+    /// Which mechanism holds each limit and permission of its present generation.
+    pub(crate) fn enforcement(&self) -> Option<serde_json::Value> {
+        self.generation
+            .load()
+            .as_ref()?
+            .executor
+            .enforcement()
+            .cloned()
+    }
+
     /// Its manifest.
     #[must_use]
     pub fn manifest(&self) -> Arc<Manifest> {

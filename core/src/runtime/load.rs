@@ -5,6 +5,7 @@
 
 use super::Runtime;
 use super::run::{Inside, panic_text};
+use super::workers::{by_process, isolation};
 use crate::call::{Args, BuildContext, Built, Call, DeathNotice, Loader};
 use crate::check::{self, Finding};
 use crate::error::{Code, Error, Result};
@@ -37,6 +38,8 @@ pub struct LoadReport {
     pub findings: Vec<Finding>,
     /// What was assumed of the manifest.
     pub assumptions: Vec<Assumption>,
+    /// Which mechanism holds each limit and permission, where it runs in a worker process.
+    pub enforcement: Option<Value>,
     /// How long it took, in milliseconds.
     pub took_ms: f64,
 }
@@ -64,6 +67,7 @@ impl LoadReport {
             error,
             findings: plugin.note().findings.to_vec(),
             assumptions: plugin.source.load().assumptions.to_vec(),
+            enforcement: plugin.enforcement(),
             took_ms: since.elapsed().as_secs_f64() * 1e3,
         }
     }
@@ -76,14 +80,15 @@ impl LoadReport {
             error: Some(error),
             findings: Vec::new(),
             assumptions: Vec::new(),
+            enforcement: None,
             took_ms: 0.0,
         }
     }
 }
 
-type Step<T = ()> = std::result::Result<T, (Event, Error)>;
+pub(super) type Step<T = ()> = std::result::Result<T, (Event, Error)>;
 
-fn failed(error: Error) -> (Event, Error) {
+pub(super) fn failed(error: Error) -> (Event, Error) {
     (Event::Fault, error)
 }
 
@@ -135,14 +140,17 @@ impl Runtime {
 
     /// Loads one plugin with the loader of its kind.
     #[must_use]
-    pub fn load(&self, parsed: Parsed) -> LoadReport {
-        let loader = self.0.loaders.lock().get(&parsed.manifest.kind).cloned();
+    pub fn load(&self, mut parsed: Parsed) -> LoadReport {
+        let loader = self.placed(&mut parsed);
         self.load_from(parsed, loader)
     }
 
     /// Loads one plugin with its own loader.
     #[must_use]
-    pub fn load_with(&self, parsed: Parsed, loader: Arc<dyn Loader>) -> LoadReport {
+    pub fn load_with(&self, mut parsed: Parsed, loader: Arc<dyn Loader>) -> LoadReport {
+        if loader.isolates() {
+            by_process(&mut parsed);
+        }
         self.load_from(parsed, Some(loader))
     }
 
@@ -243,8 +251,8 @@ impl Runtime {
             )
         })?;
         dependencies(plugin, &*loader, manifest, number)?;
-        isolation(manifest)?;
-        let pool = (manifest.effective_isolation() != Isolation::Inline).then(|| {
+        isolation(manifest, &*loader)?;
+        let pool = (manifest.effective_isolation() == Isolation::Thread).then(|| {
             Pool::new(
                 &plugin.name,
                 manifest.effective_concurrency(),
@@ -324,7 +332,8 @@ fn build(
     };
     executor.validate()?;
     if let Some(golden) = &manifest.probe {
-        probe(plugin, &*executor, &made, golden)?;
+        let deadline = Instant::now() + context.timeout;
+        probe(plugin, &*executor, &made, golden, deadline)?;
     }
     Ok((executor, made))
 }
@@ -343,6 +352,7 @@ fn probe(
     executor: &dyn crate::call::Executor,
     tools: &[Tool],
     golden: &Probe,
+    deadline: Instant,
 ) -> Result<()> {
     let refuse = |why: String| Error::new(Code::LoadProbe).with_message(why);
     let tool = tools
@@ -361,7 +371,7 @@ fn probe(
         plugin: &plugin.name,
         tool,
         args: &args,
-        deadline: None,
+        deadline: Some(deadline),
         call_id: crate::metrics::call_id(),
         should_stop: &|| false,
         progress: &|_, _| true,
@@ -395,18 +405,6 @@ fn dependencies(plugin: &Plugin, loader: &dyn Loader, manifest: &Manifest, numbe
         Some(error) => Err((Event::DependencyMissing, error)),
         None => Ok(()),
     }
-}
-
-/// Worker processes are not part of this build: who asks for one by name is told so, because a
-/// silent weaker isolation would be a lie.
-fn isolation(manifest: &Manifest) -> Step {
-    if manifest.isolation != Some(Isolation::Process) {
-        return Ok(());
-    }
-    let error = Error::new(Code::LoadIsolation)
-        .with_message("isolation \"process\" is not available in this build")
-        .with_remedy("set \"isolation\": \"thread\" in the manifest, or leave it out");
-    Err((Event::DependencyMissing, error))
 }
 
 fn caught<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {

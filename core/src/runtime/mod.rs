@@ -4,6 +4,7 @@ mod load;
 mod options;
 mod run;
 mod view;
+mod workers;
 
 pub use load::LoadReport;
 pub use options::RuntimeOptions;
@@ -44,6 +45,7 @@ struct Inner {
     watchdog: Watchdog,
     interrupter: Arc<Interrupt>,
     loaders: Mutex<HashMap<Kind, Arc<dyn Loader>>>,
+    workers: Mutex<HashMap<Kind, Arc<dyn Loader>>>,
     options: RuntimeOptions,
     closed: AtomicBool,
     forks: u32,
@@ -77,6 +79,7 @@ impl Runtime {
             watchdog,
             interrupter,
             loaders,
+            workers: Mutex::default(),
             options,
             closed,
             forks,

@@ -134,9 +134,8 @@ impl Runtime {
     ) -> (Result<Reply, Error>, Ended) {
         let generation = Arc::clone(ticket.target().generation());
         let answer = match (&generation.pool, generation.isolation) {
-            (Some(_), Isolation::Thread | Isolation::Process) => {
-                on_thread(&generation, &ticket, args, options)
-            }
+            (Some(_), Isolation::Thread) => on_thread(&generation, &ticket, args, options),
+            (_, Isolation::Process) => in_worker(&ticket, &args, options),
             _ => self.on_caller(&ticket, &args, options),
         };
         settle(ticket, answer)
@@ -168,6 +167,23 @@ impl Runtime {
                 })
             }
         }
+    }
+}
+
+/// The executor itself waits for its worker, at most until the deadline.
+fn in_worker(ticket: &Ticket, args: &Args, options: &CallOptions) -> Answer {
+    let deadline = ticket.deadline();
+    let past = || deadline.is_some_and(|d| Instant::now() >= d);
+    let report = |n, of| options.progress.as_ref().is_none_or(|p| p(n, of));
+    let (target, id) = (ticket.target(), ticket.call_id());
+    let limit = ticket.limit().unwrap_or_default();
+    match enter_plugin(target, args, id, deadline, &past, &report) {
+        Err(Fault::Deadline { how, .. }) => Err(Fault::Deadline { limit, how }),
+        Err(Fault::Cancelled) if past() => Err(Fault::Deadline {
+            limit,
+            how: Interruption::Stopped,
+        }),
+        answer => answer,
     }
 }
 

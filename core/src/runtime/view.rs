@@ -135,7 +135,8 @@ pub(super) fn not_enforced(manifest: &Manifest) -> Vec<Assumption> {
             message: why.to_owned(),
         });
     };
-    if manifest.limits.memory_mb.is_some() {
+    let in_process = manifest.effective_isolation() != Isolation::Process;
+    if manifest.limits.memory_mb.is_some() && in_process {
         say(
             "limits.memory_mb",
             "is not enforced at inline and thread isolation",

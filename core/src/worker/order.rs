@@ -18,8 +18,16 @@ pub(super) struct Order {
 
 impl Order {
     pub(super) fn new(manifest: &Manifest, generation: u32, scratch: &Path) -> Self {
-        let dir = manifest.dir.as_ref().map(|d| std::path::absolute(d).unwrap_or_else(|_| d.clone()));
-        Self { manifest: manifest.clone(), dir, generation, scratch: scratch.to_owned() }
+        let dir = manifest
+            .dir
+            .as_ref()
+            .map(|d| std::path::absolute(d).unwrap_or_else(|_| d.clone()));
+        Self {
+            manifest: manifest.clone(),
+            dir,
+            generation,
+            scratch: scratch.to_owned(),
+        }
     }
 }
 

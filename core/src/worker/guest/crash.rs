@@ -1,13 +1,22 @@
 //! A last note before a fatal signal ends the process.
 
-#![allow(unsafe_code, reason = "signal handlers: one of the named unsafe addresses")]
+#![allow(
+    unsafe_code,
+    reason = "signal handlers: one of the named unsafe addresses"
+)]
 
 use crate::worker::wire::Crash;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 static NOTE: AtomicPtr<Crash> = AtomicPtr::new(std::ptr::null_mut());
 
-const FATAL: [i32; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];
+const FATAL: [i32; 5] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGABRT,
+];
 
 /// From now on a fatal signal leaves its number, address and the memory in use in `note`.
 ///
@@ -58,7 +67,10 @@ unsafe fn data_pages() -> u64 {
     let mut text = [0_u8; 128];
     // SAFETY: the path is terminated, the buffer is ours.
     let read = unsafe {
-        let fd = libc::open(c"/proc/self/statm".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        let fd = libc::open(
+            c"/proc/self/statm".as_ptr(),
+            libc::O_RDONLY | libc::O_CLOEXEC,
+        );
         if fd < 0 {
             return 0;
         }
@@ -67,9 +79,13 @@ unsafe fn data_pages() -> u64 {
         read
     };
     let len = usize::try_from(read).unwrap_or(0);
-    let numbers = text[..len].split(|b| !b.is_ascii_digit()).filter(|n| !n.is_empty());
+    let numbers = text[..len]
+        .split(|b| !b.is_ascii_digit())
+        .filter(|n| !n.is_empty());
     let number = |digits: &[u8]| {
-        digits.iter().fold(0_u64, |n, d| n.wrapping_mul(10).wrapping_add(u64::from(d - b'0')))
+        digits.iter().fold(0_u64, |n, d| {
+            n.wrapping_mul(10).wrapping_add(u64::from(d - b'0'))
+        })
     };
     numbers.map(number).nth(5).unwrap_or(0)
 }

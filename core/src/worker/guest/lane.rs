@@ -34,7 +34,11 @@ pub(super) struct Control<'a> {
 
 impl Guest {
     pub(super) fn new(segment: &'static Segment, loader: Arc<dyn Loader>) -> &'static Self {
-        Box::leak(Box::new(Self { segment, loader, plugin: OnceLock::new() }))
+        Box::leak(Box::new(Self {
+            segment,
+            loader,
+            plugin: OnceLock::new(),
+        }))
     }
 }
 
@@ -45,9 +49,8 @@ fn tid() -> u32 {
 /// Makes the calling thread the lane's own: from now on the kernel reports its end.
 pub(super) fn enlist(guest: &'static Guest, number: u32) -> Result<()> {
     let lane: &'static Lane = guest.segment.lane(number);
-    futex::entrust(&lane.word).map_err(|e| {
-        Error::new(Code::WorkerStart).with_message(format!("set_robust_list: {e}"))
-    })?;
+    futex::entrust(&lane.word)
+        .map_err(|e| Error::new(Code::WorkerStart).with_message(format!("set_robust_list: {e}")))?;
     lane.tid.store(tid(), Ordering::Release);
     Ok(())
 }
@@ -70,7 +73,11 @@ pub(super) fn run(guest: &'static Guest, number: u32) -> i32 {
                 }
                 return 0;
             }
-            _ => reply(guest, lane, Err(Fault::Error(Error::new(Code::WorkerProtocol)))),
+            _ => reply(
+                guest,
+                lane,
+                Err(Fault::Error(Error::new(Code::WorkerProtocol))),
+            ),
         }
     }
 }
@@ -81,7 +88,15 @@ fn incoming(guest: &'static Guest, number: u32, tid: u32) -> Result<Incoming<'st
     let parts: Parts<Head> = wire::read(slot, lane.request_len.load(Ordering::Relaxed))?;
     let left = parts.head.left_ns.map(Duration::from_nanos);
     let deadline = left.and_then(|left| Instant::now().checked_add(left));
-    Ok(Incoming { slot, parts, control: Control { lane, deadline, tid } })
+    Ok(Incoming {
+        slot,
+        parts,
+        control: Control {
+            lane,
+            deadline,
+            tid,
+        },
+    })
 }
 
 fn load(guest: &'static Guest, number: u32, tid: u32) -> std::result::Result<Reply, Fault> {
@@ -125,16 +140,23 @@ fn staff(guest: &'static Guest) -> Result<()> {
     }
     drop(told);
     (1..lanes).try_for_each(|_| {
-        ready.recv().unwrap_or_else(|_| Err(Error::new(Code::RuntimeThread)))
+        ready
+            .recv()
+            .unwrap_or_else(|_| Err(Error::new(Code::RuntimeThread)))
     })
 }
 
 fn call(guest: &'static Guest, number: u32, tid: u32) -> std::result::Result<Reply, Fault> {
     let request = incoming(guest, number, tid).map_err(Fault::Error)?;
-    let plugin = guest.plugin.get().ok_or_else(|| Fault::Error(Error::new(Code::CallNotReady)))?;
+    let plugin = guest
+        .plugin
+        .get()
+        .ok_or_else(|| Fault::Error(Error::new(Code::CallNotReady)))?;
     request.control.lane.entered.store(1, Ordering::Release);
     catch_unwind(AssertUnwindSafe(|| plugin.call(&request))).unwrap_or_else(|panic| {
-        Err(Fault::Panicked { message: crate::runtime::panic_text(&*panic) })
+        Err(Fault::Panicked {
+            message: crate::runtime::panic_text(&*panic),
+        })
     })
 }
 
@@ -149,9 +171,13 @@ impl Control<'_> {
     pub(super) fn progress(&self, n: u64, of: u64) -> bool {
         self.lane.progress_n.store(n, Ordering::Relaxed);
         self.lane.progress_of.store(of, Ordering::Relaxed);
+        self.lane.reports.fetch_add(1, Ordering::Release);
         let busy = wire::busy(self.tid);
         let word = &self.lane.word;
-        if word.compare_exchange(busy, NOTE, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+        if word
+            .compare_exchange(busy, NOTE, Ordering::SeqCst, Ordering::Relaxed)
+            .is_ok()
+        {
             futex::wake(word);
         }
         !self.should_stop()
@@ -161,8 +187,12 @@ impl Control<'_> {
 /// Writes the answer and wakes the host.
 fn reply(guest: &'static Guest, lane: &Lane, answer: std::result::Result<Reply, Fault>) {
     let at = lane.reply_at.load(Ordering::Relaxed);
-    let slot = guest.segment.region(at, lane.reply_cap.load(Ordering::Relaxed));
-    let len = written(slot, answer).or_else(|fault| written(slot, Err(fault))).unwrap_or(0);
+    let slot = guest
+        .segment
+        .region(at, lane.reply_cap.load(Ordering::Relaxed));
+    let len = written(slot, answer)
+        .or_else(|fault| written(slot, Err(fault)))
+        .unwrap_or(0);
     lane.reply_len.store(len, Ordering::Release);
     lane.word.store(ANSWERED, Ordering::SeqCst);
     futex::wake(&lane.word);
@@ -182,12 +212,28 @@ fn written(
             let body = serde_json::to_vec(&reply.value).map_err(|e| {
                 Fault::Error(Error::new(Code::CallUnserializable).with_message(e.to_string()))
             })?;
-            let head = ReplyHead { fault: None, tensors };
-            wire::write(slot, &head, &body, reply.tensors.iter().map(|t| t.data.as_slice()))
+            let head = ReplyHead {
+                fault: None,
+                tensors,
+            };
+            wire::write(
+                slot,
+                &head,
+                &body,
+                reply.tensors.iter().map(|t| t.data.as_slice()),
+            )
         }
         Err(fault) => {
             let fault = Some(wire::to_wire(shortened(fault)));
-            wire::write(slot, &ReplyHead { fault, tensors: Vec::new() }, b"", none())
+            wire::write(
+                slot,
+                &ReplyHead {
+                    fault,
+                    tensors: Vec::new(),
+                },
+                b"",
+                none(),
+            )
         }
     };
     done.map_err(|wire::TooLarge(needed)| {
@@ -206,17 +252,28 @@ fn shortened(fault: Fault) -> Fault {
         })
     };
     match fault {
-        Fault::Raised { kind, message, traceback } => Fault::Raised {
+        Fault::Raised {
+            kind,
+            message,
+            traceback,
+        } => Fault::Raised {
             kind: kind.chars().take(256).collect(),
             message: text(message),
             traceback: trace(traceback),
         },
-        Fault::Exited { status, traceback } => {
-            Fault::Exited { status: text(status), traceback: trace(traceback) }
-        }
-        Fault::RefusedInput { message } => Fault::RefusedInput { message: text(message) },
-        Fault::Panicked { message } => Fault::Panicked { message: text(message) },
-        Fault::Memory { message } => Fault::Memory { message: text(message) },
+        Fault::Exited { status, traceback } => Fault::Exited {
+            status: text(status),
+            traceback: trace(traceback),
+        },
+        Fault::RefusedInput { message } => Fault::RefusedInput {
+            message: text(message),
+        },
+        Fault::Panicked { message } => Fault::Panicked {
+            message: text(message),
+        },
+        Fault::Memory { message } => Fault::Memory {
+            message: text(message),
+        },
         other => other,
     }
 }

@@ -4,6 +4,7 @@ mod confine;
 mod crash;
 mod lane;
 mod output;
+mod parent;
 mod plugin;
 mod serve;
 

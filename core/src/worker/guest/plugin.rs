@@ -2,7 +2,7 @@
 
 use super::confine;
 use super::lane::{Guest, Incoming};
-use super::output;
+use super::{output, parent};
 use crate::call::{
     Args, BuildContext, Built, Call, DeathNotice, Executor, Fault, Reply, TensorView,
 };
@@ -11,15 +11,18 @@ use crate::log::Logger;
 use crate::manifest::{Manifest, ToolSpec};
 use crate::registry::Tool;
 use crate::worker::order::{Loaded, Order};
+use parking_lot::RwLock;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// The plugin inside a worker.
 pub(super) struct Plugin {
     name: String,
-    executor: Arc<dyn Executor>,
+    /// Empty once the host said stop.
+    executor: RwLock<Option<Arc<dyn Executor>>>,
     tools: HashMap<String, Tool>,
 }
 
@@ -31,9 +34,19 @@ impl Plugin {
         };
         let body = request.parts.body(request.slot);
         let order: Order = serde_json::from_slice(&body).map_err(|e| garbled(&e))?;
-        let manifest = Manifest { dir: order.dir.clone(), ..order.manifest.clone() };
+        let manifest = Manifest {
+            dir: order.dir.clone(),
+            ..order.manifest.clone()
+        };
+        if manifest.permissions.subprocess {
+            let host = guest.segment.header().host_pid.load(Ordering::Relaxed);
+            parent::take_children_along(host)?;
+        }
         let enforcement = confine::confine(&order, guest.segment.shape().lanes)?;
-        let timeout = request.control.deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let timeout = request
+            .control
+            .deadline
+            .map(|d| d.saturating_duration_since(Instant::now()));
         let context = BuildContext {
             generation: order.generation,
             log: Logger::new(&output::hub(), &manifest.name),
@@ -44,20 +57,41 @@ impl Plugin {
         executor.validate()?;
         let specs: Vec<ToolSpec> = tools.iter().map(|t| t.spec.clone()).collect();
         let all = match tools.is_empty() {
-            true => manifest.tools.iter().map(|spec| (spec.clone(), None)).collect(),
-            false => tools.into_iter().map(|t| (t.spec, t.handle)).collect::<Vec<_>>(),
+            true => manifest
+                .tools
+                .iter()
+                .map(|spec| (spec.clone(), None))
+                .collect(),
+            false => tools
+                .into_iter()
+                .map(|t| (t.spec, t.handle))
+                .collect::<Vec<_>>(),
         };
         let tools = all
             .into_iter()
             .map(|(spec, handle)| {
                 // The host has checked the input and will check the output.
-                let bare = ToolSpec { input_schema: None, output_schema: None, ..spec };
+                let bare = ToolSpec {
+                    input_schema: None,
+                    output_schema: None,
+                    ..spec
+                };
                 Ok((bare.id.clone(), Tool::new(bare, handle, Arc::default())?))
             })
             .collect::<Result<_>>()?;
-        let loaded = Loaded { tools: specs, enforcement };
+        let loaded = Loaded {
+            tools: specs,
+            enforcement,
+        };
         let report = serde_json::to_value(loaded).map_err(|e| garbled(&e))?;
-        Ok((Self { name: manifest.name, executor, tools }, report))
+        Ok((
+            Self {
+                name: manifest.name,
+                executor: RwLock::new(Some(executor)),
+                tools,
+            },
+            report,
+        ))
     }
 
     /// Runs one tool.
@@ -65,8 +99,12 @@ impl Plugin {
         let (head, control) = (&request.parts.head, &request.control);
         let garbled = || Fault::Error(Error::new(Code::WorkerProtocol));
         let tool = self.tools.get(&head.tool).ok_or_else(garbled)?;
-        let body = request.slot.view(request.parts.body_at, request.parts.body_len);
-        let text = body.and_then(|b| std::str::from_utf8(b).ok()).ok_or_else(garbled)?;
+        let body = request
+            .slot
+            .view(request.parts.body_at, request.parts.body_len);
+        let text = body
+            .and_then(|b| std::str::from_utf8(b).ok())
+            .ok_or_else(garbled)?;
         let args = Args::from_checked_text(text.to_owned());
         let call = Call {
             plugin: &self.name,
@@ -78,15 +116,19 @@ impl Plugin {
             progress: &|n, of| control.progress(n, of),
         };
         let views = views(request).ok_or_else(garbled)?;
+        let executor = self.executor.read().clone().ok_or(Fault::Cancelled)?;
         let answer = match views.is_empty() {
-            true => self.executor.call(&call),
-            false => self.executor.call_views(&call, &views),
+            true => executor.call(&call),
+            false => executor.call_views(&call, &views),
         };
         answer.map_err(plainer)
     }
 
+    /// Ends the plugin in good order; calls under way keep it until they are done.
     pub(super) fn stop(&self) {
-        self.executor.stop();
+        if let Some(executor) = self.executor.write().take() {
+            executor.stop();
+        }
     }
 }
 
@@ -96,7 +138,11 @@ fn views<'a>(request: &'a Incoming<'a>) -> Option<Vec<TensorView<'a>>> {
     let places = request.parts.buffers(heads, request.slot.cap())?;
     let each = heads.iter().zip(places).map(|(head, at)| {
         let data = request.slot.view(at, head.len as usize)?;
-        Some(TensorView { dtype: head.dtype(), shape: &head.shape, data })
+        Some(TensorView {
+            dtype: head.dtype(),
+            shape: &head.shape,
+            data,
+        })
     });
     each.collect()
 }
@@ -104,12 +150,12 @@ fn views<'a>(request: &'a Incoming<'a>) -> Option<Vec<TensorView<'a>>> {
 /// An allocation that was refused is a matter of memory, whatever the language calls it.
 fn plainer(fault: Fault) -> Fault {
     match fault {
-        Fault::Raised { kind, message, .. } if kind == "MemoryError" => {
-            Fault::Memory { message: format!("the plugin ran out of memory: {kind} {message}") }
-        }
-        Fault::Panicked { message } if message.contains("bad_alloc") => {
-            Fault::Memory { message: format!("the plugin ran out of memory: {message}") }
-        }
+        Fault::Raised { kind, message, .. } if kind == "MemoryError" => Fault::Memory {
+            message: format!("the plugin ran out of memory: {kind} {message}"),
+        },
+        Fault::Panicked { message } if message.contains("bad_alloc") => Fault::Memory {
+            message: format!("the plugin ran out of memory: {message}"),
+        },
         other => other,
     }
 }

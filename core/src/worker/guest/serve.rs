@@ -1,11 +1,10 @@
 //! The life of a worker process: handshake, one thread a lane, end.
 
 use super::lane::Guest;
-use super::{crash, lane};
+use super::{crash, lane, parent};
 use crate::call::Loader;
 use crate::error::{Code, Error, Result};
 use crate::worker::wire::{PROTOCOL, Phase, Segment, futex};
-use rustix::process::Signal;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,7 +35,10 @@ fn begin(loader: Arc<dyn Loader>) -> Result<Option<&'static Guest>> {
         Error::new(Code::WorkerStart).with_message(format!("{what}: {e}"))
     };
     let stdin = std::io::stdin();
-    let fd = stdin.as_fd().try_clone_to_owned().map_err(|e| refused("standard input", &e))?;
+    let fd = stdin
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|e| refused("standard input", &e))?;
     let segment: &'static Segment = Box::leak(Box::new(Segment::open(fd)?));
     let header = segment.header();
     header.worker_version.store(PROTOCOL, Ordering::Relaxed);
@@ -44,7 +46,7 @@ fn begin(loader: Arc<dyn Loader>) -> Result<Option<&'static Guest>> {
         announce(segment, Phase::Foreign);
         return Ok(None);
     }
-    die_with(header.host_pid.load(Ordering::Relaxed)).map_err(|e| refused("parent", &e))?;
+    parent::die_with(header.host_pid.load(Ordering::Relaxed))?;
     let null = std::fs::File::open("/dev/null").map_err(|e| refused("/dev/null", &e))?;
     rustix::stdio::dup2_stdin(&null).map_err(|e| refused("standard input", &e))?;
     segment.protect_requests()?;
@@ -56,18 +58,9 @@ fn begin(loader: Arc<dyn Loader>) -> Result<Option<&'static Guest>> {
 }
 
 fn announce(segment: &Segment, phase: Phase) {
-    segment.header().phase.store(phase as u32, Ordering::Release);
+    segment
+        .header()
+        .phase
+        .store(phase as u32, Ordering::Release);
     futex::wake(&segment.header().phase);
-}
-
-/// The kernel kills this process when the host's reaper thread ends, so never after the host.
-fn die_with(host: u32) -> Result<(), String> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|e| e.to_string())?;
-    let parent = rustix::process::getppid().map_or(0, |p| p.as_raw_nonzero().get() as u32);
-    // It may have died before we asked.
-    match parent == host {
-        true => Ok(()),
-        false => Err("the host has ended already".to_owned()),
-    }
 }

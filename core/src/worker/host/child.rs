@@ -49,7 +49,12 @@ impl Child {
         let pid = pid.ok_or_else(|| refused(&"impossible process id"))?;
         let pidfd =
             rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(|e| refused(&e))?;
-        Ok(Self { pidfd, pid, exit: Mutex::new(None), reason: OnceLock::new() })
+        Ok(Self {
+            pidfd,
+            pid,
+            exit: Mutex::new(None),
+            reason: OnceLock::new(),
+        })
     }
 
     pub(super) fn pid(&self) -> u32 {

@@ -23,11 +23,27 @@ impl Death<'_> {
     pub(super) fn to_error(&self) -> Error {
         let error = match (self.reason, self.exit) {
             (Some(reason), _) => self.killed(reason),
-            (None, Some(Exit { signal: Some(signal), .. })) => self.signalled(signal),
-            (None, Some(Exit { status: Some(status), .. })) => Error::new(Code::WorkerExited)
-                .with_message(format!("{} ended its process with status {status}", self.plugin)),
-            (None, _) => Error::new(Code::WorkerCrashed)
-                .with_message(format!("the process of {} is gone; how it ended is not known", self.plugin)),
+            (
+                None,
+                Some(Exit {
+                    signal: Some(signal),
+                    ..
+                }),
+            ) => self.signalled(signal),
+            (
+                None,
+                Some(Exit {
+                    status: Some(status),
+                    ..
+                }),
+            ) => Error::new(Code::WorkerExited).with_message(format!(
+                "{} ended its process with status {status}",
+                self.plugin
+            )),
+            (None, _) => Error::new(Code::WorkerCrashed).with_message(format!(
+                "the process of {} is gone; how it ended is not known",
+                self.plugin
+            )),
         };
         self.with_details(error)
     }
@@ -76,9 +92,12 @@ impl Death<'_> {
     }
 
     fn crashed(&self, name: &str) -> Error {
-        let at = match self.crash.signal.load(Ordering::Relaxed) {
-            0 => String::new(),
-            _ => format!(" at address {:#x}", self.crash.address.load(Ordering::Relaxed)),
+        let at = match self.crash.signal.load(Ordering::Relaxed) as i32 {
+            0 | libc::SIGABRT => String::new(),
+            _ => format!(
+                " at address {:#x}",
+                self.crash.address.load(Ordering::Relaxed)
+            ),
         };
         Error::new(Code::WorkerCrashed)
             .with_message(format!("the process of {} died of {name}{at}", self.plugin))
@@ -88,7 +107,11 @@ impl Death<'_> {
     /// allocation beyond it was refused last.
     fn is_out_of_memory(&self, mb: u64) -> bool {
         const PAGE: u64 = 4096;
-        let bytes = self.crash.data_pages.load(Ordering::Relaxed).saturating_mul(PAGE);
+        let bytes = self
+            .crash
+            .data_pages
+            .load(Ordering::Relaxed)
+            .saturating_mul(PAGE);
         bytes >= (mb << 20) / 10 * 9
     }
 

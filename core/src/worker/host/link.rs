@@ -71,9 +71,21 @@ pub(super) struct Making {
 impl Link {
     /// Begins to watch the worker.
     pub(super) fn new(parts: Making) -> Arc<Self> {
-        let Making { plugin, child, tail, limits, reaper, segment, scratch, on_death } = parts;
+        let Making {
+            plugin,
+            child,
+            tail,
+            limits,
+            reaper,
+            segment,
+            scratch,
+            on_death,
+        } = parts;
         let link = Arc::new(Self {
-            lanes: Mutex::new(Lanes { free: vec![0], draining: Vec::new() }),
+            lanes: Mutex::new(Lanes {
+                free: vec![0],
+                draining: Vec::new(),
+            }),
             in_flight: AtomicU32::new(0),
             dead: AtomicBool::new(false),
             told: AtomicBool::new(false),
@@ -88,7 +100,8 @@ impl Link {
         });
         let dying = Arc::clone(&link);
         let (child, tail) = (Arc::clone(&link.child), Arc::clone(&link.tail));
-        link.reaper.watch(child, tail, Box::new(move || dying.died()));
+        link.reaper
+            .watch(child, tail, Box::new(move || dying.died()));
         link
     }
 
@@ -127,11 +140,13 @@ impl Link {
         self.told.store(true, Ordering::Relaxed);
         let why = self.death(None);
         let words = match why.traceback() {
-            Some(text) => format!("; its last words: {}", crate::error::bounded(text.to_owned())),
+            Some(text) => format!(
+                "; its last words: {}",
+                crate::error::bounded(text.to_owned())
+            ),
             None => String::new(),
         };
-        let error = Error::new(Code::WorkerStart)
-            .with_message(format!("{}{words}", why.message()));
+        let error = Error::new(Code::WorkerStart).with_message(format!("{}{words}", why.message()));
         match why.details() {
             Some(details) => error.with_details(details.clone()),
             None => error,
@@ -202,7 +217,9 @@ impl Link {
     ) -> std::result::Result<(), Fault> {
         let slot = self.segment.request(number);
         let tensors = &request.args.tensors;
-        let left = request.deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let left = request
+            .deadline
+            .map(|d| d.saturating_duration_since(Instant::now()));
         let head = Head {
             tool: request.tool.to_owned(),
             call_id: request.call_id,
@@ -213,18 +230,28 @@ impl Link {
         let len = wire::write(slot, &head, request.args.text().as_bytes(), buffers);
         let len = len.map_err(|wire::TooLarge(needed)| {
             let code = Code::WorkerPayload;
-            Fault::Error(wire::too_large(code, "an argument list", needed, slot.cap()))
+            Fault::Error(wire::too_large(
+                code,
+                "an argument list",
+                needed,
+                slot.cap(),
+            ))
         })?;
         let reply = self.segment.shape();
         lane.op.store(request.op as u32, Ordering::Relaxed);
         lane.entered.store(0, Ordering::Relaxed);
         lane.cancel.store(0, Ordering::Relaxed);
+        lane.reports.store(0, Ordering::Relaxed);
         lane.request_len.store(len, Ordering::Relaxed);
-        lane.reply_at.store(reply.reply_at(number), Ordering::Relaxed);
+        lane.reply_at
+            .store(reply.reply_at(number), Ordering::Relaxed);
         lane.reply_cap.store(reply.reply_slot, Ordering::Relaxed);
         lane.reply_len.store(0, Ordering::Relaxed);
         // Sequentially consistent with `died`: either it sees the word or we see the flag.
-        lane.word.store(wire::busy(lane.tid.load(Ordering::Relaxed)), Ordering::SeqCst);
+        lane.word.store(
+            wire::busy(lane.tid.load(Ordering::Relaxed)),
+            Ordering::SeqCst,
+        );
         futex::wake(&lane.word);
         if self.dead.load(Ordering::SeqCst) {
             return Err(self.crashed(lane));
@@ -234,12 +261,15 @@ impl Link {
 
     /// Sleeps until the answer is there, the worker has died, or the deadline has passed.
     fn wait(&self, lane: &Lane, request: &Request<'_>) -> std::result::Result<(), Fault> {
+        let mut told = 0;
         loop {
             let seen = lane.word.load(Ordering::Acquire);
+            let go_on = news(lane, request, &mut told);
             match seen {
                 ANSWERED => return Ok(()),
                 DIED => return Err(self.crashed(lane)),
-                NOTE => self.note(lane, request)?,
+                _ if !go_on => return Err(Fault::Cancelled),
+                NOTE => self.noted(lane)?,
                 _ => {
                     let in_time = futex::wait(&lane.word, seen, request.deadline);
                     if !in_time && lane.word.load(Ordering::Acquire) != ANSWERED {
@@ -250,33 +280,35 @@ impl Link {
         }
     }
 
-    /// Hands the progress on; the worker's thread goes on meanwhile.
-    fn note(&self, lane: &Lane, request: &Request<'_>) -> std::result::Result<(), Fault> {
+    /// The note was read; the worker's thread went on meanwhile.
+    fn noted(&self, lane: &Lane) -> std::result::Result<(), Fault> {
         let busy = wire::busy(lane.tid.load(Ordering::Relaxed));
-        let turned = lane.word.compare_exchange(NOTE, busy, Ordering::SeqCst, Ordering::Relaxed);
-        if turned.is_ok() && self.dead.load(Ordering::SeqCst) {
-            return Err(self.crashed(lane));
-        }
-        let (n, of) = (&lane.progress_n, &lane.progress_of);
-        match (request.progress)(n.load(Ordering::Relaxed), of.load(Ordering::Relaxed)) {
-            true => Ok(()),
-            false => Err(Fault::Cancelled),
+        let turned = lane
+            .word
+            .compare_exchange(NOTE, busy, Ordering::SeqCst, Ordering::Relaxed);
+        match turned.is_ok() && self.dead.load(Ordering::SeqCst) {
+            true => Err(self.crashed(lane)),
+            false => Ok(()),
         }
     }
 
     fn overstayed(&self, request: &Request<'_>) -> Fault {
         self.child.kill(Reason::Deadline(request.tool.to_owned()));
-        Fault::Deadline { limit: Duration::ZERO, how: Interruption::Killed }
+        Fault::Deadline {
+            limit: Duration::ZERO,
+            how: Interruption::Killed,
+        }
     }
 
     fn answer(&self, number: u32, lane: &Lane) -> std::result::Result<Reply, Fault> {
         let slot = self.segment.reply(number);
-        let parts: Parts<ReplyHead> =
-            wire::read(slot, lane.reply_len.load(Ordering::Acquire)).map_err(|e| self.garbled(e))?;
+        let parts: Parts<ReplyHead> = wire::read(slot, lane.reply_len.load(Ordering::Acquire))
+            .map_err(|e| self.garbled(e))?;
         let value = match parts.head.fault {
             Some(_) => serde_json::Value::Null,
-            None => serde_json::from_slice(&parts.body(slot))
-                .map_err(|e| self.garbled(Error::new(Code::WorkerProtocol).with_cause(e.to_string())))?,
+            None => serde_json::from_slice(&parts.body(slot)).map_err(|e| {
+                self.garbled(Error::new(Code::WorkerProtocol).with_cause(e.to_string()))
+            })?,
         };
         let tensors = parts.tensors(&parts.head.tensors, slot);
         let tensors = tensors.ok_or_else(|| self.garbled(Error::new(Code::WorkerProtocol)))?;
@@ -288,7 +320,10 @@ impl Link {
 
     fn garbled(&self, error: Error) -> Fault {
         self.child.kill(Reason::Protocol);
-        Fault::Crashed { error, entered: true }
+        Fault::Crashed {
+            error,
+            entered: true,
+        }
     }
 
     fn release(&self, number: u32, lane: &Lane) {
@@ -311,7 +346,10 @@ impl Link {
             exit = self.child.wait(Instant::now() + KILLED);
         }
         let entered = lane.entered.load(Ordering::Relaxed) != 0;
-        Fault::Crashed { error: self.death(exit), entered }
+        Fault::Crashed {
+            error: self.death(exit),
+            entered,
+        }
     }
 
     fn death(&self, exit: Option<Exit>) -> Error {
@@ -367,9 +405,23 @@ impl Link {
         if let Some(number) = main {
             let lane = self.segment.lane(number);
             lane.op.store(Op::Stop as u32, Ordering::Relaxed);
-            lane.word.store(wire::busy(lane.tid.load(Ordering::Relaxed)), Ordering::SeqCst);
+            lane.word.store(
+                wire::busy(lane.tid.load(Ordering::Relaxed)),
+                Ordering::SeqCst,
+            );
             futex::wake(&lane.word);
         }
         self.reaper.end(Arc::clone(&self.child), GRACE);
     }
+}
+
+/// Hands the latest progress on; false when the caller wants no more of the call.
+fn news(lane: &Lane, request: &Request<'_>, told: &mut u32) -> bool {
+    let reports = lane.reports.load(Ordering::Acquire);
+    if reports == *told {
+        return true;
+    }
+    *told = reports;
+    let (n, of) = (&lane.progress_n, &lane.progress_of);
+    (request.progress)(n.load(Ordering::Relaxed), of.load(Ordering::Relaxed))
 }

@@ -40,7 +40,12 @@ impl WorkerLoader {
     /// [`Code::RuntimeThread`] where the system gives no thread or descriptor.
     pub fn new(program: Program) -> Result<Self> {
         let reaper = Arc::new(Reaper::start()?);
-        Ok(Self { program, reaper, payload_mb: PAYLOAD_MB, checks: None })
+        Ok(Self {
+            program,
+            reaper,
+            payload_mb: PAYLOAD_MB,
+            checks: None,
+        })
     }
 
     /// Bounds the arguments of one call, in MiB. Default 256.
@@ -89,21 +94,38 @@ impl WorkerLoader {
 }
 
 impl Loader for WorkerLoader {
+    fn isolates(&self) -> bool {
+        true
+    }
+
     fn check(&self, manifest: &Manifest) -> Vec<Finding> {
-        self.checks.as_ref().map(|checks| checks(manifest)).unwrap_or_default()
+        self.checks
+            .as_ref()
+            .map(|checks| checks(manifest))
+            .unwrap_or_default()
     }
 
     fn build(&self, manifest: &Manifest, context: &BuildContext) -> Result<Built> {
         let deadline = Instant::now() + context.timeout;
         let (link, order) = self.started(manifest, context)?;
         // From here on the worker ends when the executor is dropped, on failure as well.
-        let mut executor = WorkerExecutor { link, enforcement: serde_json::Value::Null };
+        let mut executor = WorkerExecutor {
+            link,
+            enforcement: serde_json::Value::Null,
+        };
         executor.link.shake_hands(deadline)?;
         let loaded = load(&executor.link, &order, deadline)?;
         executor.link.open_lanes();
         executor.enforcement = loaded.enforcement;
-        let tools = loaded.tools.into_iter().map(|spec| BuiltTool { spec, handle: None }).collect();
-        Ok(Built { executor: Arc::new(executor), tools })
+        let tools = loaded
+            .tools
+            .into_iter()
+            .map(|spec| BuiltTool { spec, handle: None })
+            .collect();
+        Ok(Built {
+            executor: Arc::new(executor),
+            tools,
+        })
     }
 }
 

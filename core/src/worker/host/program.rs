@@ -23,7 +23,11 @@ impl Program {
     /// A program without arguments.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), args: Vec::new(), env: Vec::new() }
+        Self {
+            path: path.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+        }
     }
 
     /// The same with arguments.

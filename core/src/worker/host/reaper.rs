@@ -63,8 +63,13 @@ impl Reaper {
             wake: wake.map_err(thread_error)?,
             epoll: epoll::create(CreateFlags::CLOEXEC).map_err(thread_error)?,
         });
-        epoll::add(&shared.epoll, &shared.wake, EventData::new_u64(WAKE), EventFlags::IN)
-            .map_err(thread_error)?;
+        epoll::add(
+            &shared.epoll,
+            &shared.wake,
+            EventData::new_u64(WAKE),
+            EventFlags::IN,
+        )
+        .map_err(thread_error)?;
         let body = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("plugward-reaper".into())
@@ -89,7 +94,14 @@ impl Reaper {
     pub(super) fn watch(&self, child: Arc<Child>, tail: Arc<Tail>, on_exit: OnExit) {
         let window = Instant::now();
         let on_exit = Some(on_exit);
-        self.0.send(Command::Watch(Watched { child, tail, on_exit, read: 0, window, paused: false }));
+        self.0.send(Command::Watch(Watched {
+            child,
+            tail,
+            on_exit,
+            read: 0,
+            window,
+            paused: false,
+        }));
     }
 
     /// Kills `child` after `grace` if it still lives then.
@@ -121,7 +133,13 @@ struct Loop {
 
 impl Loop {
     fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, watched: HashMap::new(), to_kill: Vec::new(), next: 1, closed: false }
+        Self {
+            shared,
+            watched: HashMap::new(),
+            to_kill: Vec::new(),
+            next: 1,
+            closed: false,
+        }
     }
 
     fn run(mut self) {
@@ -140,10 +158,19 @@ impl Loop {
     /// Sleeps until something happens, at most until the next thing that is due.
     fn wait(&self) -> Vec<u64> {
         let due = self.to_kill.iter().map(|(at, _)| *at);
-        let resume = self.watched.values().filter(|w| w.paused).map(|w| w.window + WINDOW);
-        let left = due.chain(resume).min().map(|at| at.saturating_duration_since(Instant::now()));
+        let resume = self
+            .watched
+            .values()
+            .filter(|w| w.paused)
+            .map(|w| w.window + WINDOW);
+        let left = due
+            .chain(resume)
+            .min()
+            .map(|at| at.saturating_duration_since(Instant::now()));
         // epoll counts milliseconds and rounds down: one more, so that what is due is past.
-        let left = left.map(|l| l + Duration::from_millis(1)).and_then(|l| Timespec::try_from(l).ok());
+        let left = left
+            .map(|l| l + Duration::from_millis(1))
+            .and_then(|l| Timespec::try_from(l).ok());
         let mut events: Vec<Event> = Vec::with_capacity(64);
         let _ = epoll::wait(
             &self.shared.epoll,
@@ -172,7 +199,10 @@ impl Loop {
         let data = |kind| EventData::new_u64(id << 1 | kind);
         let epoll = &self.shared.epoll;
         let seen = epoll::add(epoll, watched.child.pidfd(), data(0), EventFlags::IN);
-        watched.tail.with_fd(|fd| epoll::add(epoll, fd, data(PIPE), EventFlags::IN)).ok();
+        watched
+            .tail
+            .with_fd(|fd| epoll::add(epoll, fd, data(PIPE), EventFlags::IN))
+            .ok();
         if seen.is_err() {
             // Out of memory for one more entry: an unwatched worker must not be.
             watched.child.kill(Reason::Start);
@@ -183,14 +213,17 @@ impl Loop {
 
     /// A pidfd became readable: the process has ended.
     fn look(&mut self, id: u64) {
-        let Some(watched) = self.watched.get_mut(&id) else { return };
+        let Some(watched) = self.watched.get_mut(&id) else {
+            return;
+        };
         if watched.child.try_reap().is_none() {
             return;
         }
         let _ = epoll::delete(&self.shared.epoll, watched.child.pidfd());
         self.unpipe(id);
         if let Some(watched) = self.watched.remove(&id) {
-            self.to_kill.retain(|(_, child)| !Arc::ptr_eq(child, &watched.child));
+            self.to_kill
+                .retain(|(_, child)| !Arc::ptr_eq(child, &watched.child));
             if let Some(on_exit) = watched.on_exit {
                 on_exit();
             }
@@ -199,12 +232,16 @@ impl Loop {
 
     fn unpipe(&mut self, id: u64) {
         if let Some(watched) = self.watched.get(&id) {
-            let _ = watched.tail.with_fd(|fd| epoll::delete(&self.shared.epoll, fd));
+            let _ = watched
+                .tail
+                .with_fd(|fd| epoll::delete(&self.shared.epoll, fd));
         }
     }
 
     fn pump(&mut self, id: u64) {
-        let Some(watched) = self.watched.get_mut(&id) else { return };
+        let Some(watched) = self.watched.get_mut(&id) else {
+            return;
+        };
         match watched.tail.pump() {
             Pumped::More(n) => {
                 if watched.window.elapsed() >= WINDOW {
@@ -235,7 +272,10 @@ impl Loop {
                 (watched.paused, watched.read, watched.window) = (false, 0, now);
                 let data = EventData::new_u64(id << 1 | PIPE);
                 let epoll = &self.shared.epoll;
-                watched.tail.with_fd(|fd| epoll::add(epoll, fd, data, EventFlags::IN)).ok();
+                watched
+                    .tail
+                    .with_fd(|fd| epoll::add(epoll, fd, data, EventFlags::IN))
+                    .ok();
             }
         }
     }

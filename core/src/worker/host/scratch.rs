@@ -17,10 +17,13 @@ impl Scratch {
         let unique = crate::deadline::now_ns() ^ u64::from(std::process::id()) << 32;
         let folder = std::env::temp_dir().join(format!("plugward-{name}-{unique:x}-{number}"));
         // Fails where the name is taken: nobody else's folder is ever used.
-        std::fs::DirBuilder::new().mode(0o700).create(&folder).map_err(|e| {
-            Error::new(Code::WorkerStart)
-                .with_message(format!("its scratch folder {}: {e}", folder.display()))
-        })?;
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .map_err(|e| {
+                Error::new(Code::WorkerStart)
+                    .with_message(format!("its scratch folder {}: {e}", folder.display()))
+            })?;
         Ok(Self(folder))
     }
 

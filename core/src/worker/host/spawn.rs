@@ -18,10 +18,21 @@ use std::process::{Command, Stdio};
 /// Variables that every worker gets where the host has them; `LC_`, `CUDA_`, `NVIDIA_`, `OMP_` and
 /// `PYTHON` ones as well.
 const ALLOWED: &[&str] = &[
-    "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "MALLOC_ARENA_MAX", "NODE_PATH",
-    "PATH", "TZ", "USER", "VIRTUAL_ENV",
+    "HOME",
+    "LANG",
+    "LANGUAGE",
+    "LD_LIBRARY_PATH",
+    "LOGNAME",
+    "MALLOC_ARENA_MAX",
+    "NODE_PATH",
+    "PATH",
+    "TZ",
+    "USER",
+    "VIRTUAL_ENV",
 ];
-const FAMILIES: &[&str] = &["LC_", "CUDA_", "NVIDIA_", "OMP_", "PYTHON", "ASAN_", "UBSAN_"];
+const FAMILIES: &[&str] = &[
+    "LC_", "CUDA_", "NVIDIA_", "OMP_", "PYTHON", "ASAN_", "UBSAN_",
+];
 
 /// A process that was started, and the reading end of what it writes.
 pub(super) struct Spawned {
@@ -58,7 +69,9 @@ pub(super) fn command(
 }
 
 fn is_allowed(manifest: &Manifest, name: &std::ffi::OsStr) -> bool {
-    let Some(name) = name.to_str() else { return false };
+    let Some(name) = name.to_str() else {
+        return false;
+    };
     ALLOWED.contains(&name)
         || FAMILIES.iter().any(|f| name.starts_with(f))
         || manifest.env.iter().any(|allowed| allowed == name)
@@ -71,5 +84,8 @@ pub(super) fn spawn(mut command: Command, output: OwnedFd) -> Result<Spawned> {
         Error::new(Code::WorkerStart).with_message(format!("{program}: {e}"))
     })?;
     // Dropping the command closes the host's copies of the pipe's writing end.
-    Ok(Spawned { pid: child.id(), output })
+    Ok(Spawned {
+        pid: child.id(),
+        output,
+    })
 }

@@ -53,7 +53,10 @@ impl Tail {
             logged: 0,
             dropped: 0,
         };
-        Self { inner: Mutex::new(inner), log }
+        Self {
+            inner: Mutex::new(inner),
+            log,
+        }
     }
 
     /// Runs `body` with the descriptor.
@@ -102,7 +105,8 @@ impl Inner {
             rest = &rest[end + 1..];
         }
         let room = (4 * WIDTH).saturating_sub(self.partial.len());
-        self.partial.extend_from_slice(&rest[..rest.len().min(room)]);
+        self.partial
+            .extend_from_slice(&rest[..rest.len().min(room)]);
     }
 
     fn line(&mut self, line: &[u8], log: &Logger) {
@@ -124,7 +128,10 @@ impl Inner {
     fn may_log(&mut self, log: &Logger) -> bool {
         if self.window.elapsed().as_secs() >= 1 {
             if self.dropped > 0 {
-                log.write(Level::Warn, format!("{} lines of output were dropped", self.dropped));
+                log.write(
+                    Level::Warn,
+                    format!("{} lines of output were dropped", self.dropped),
+                );
             }
             (self.window, self.logged, self.dropped) = (Instant::now(), 0, 0);
         }

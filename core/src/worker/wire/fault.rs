@@ -58,7 +58,11 @@ impl From<WireError> for Error {
 /// For the worker.
 pub(in crate::worker) fn to_wire(fault: Fault) -> WireFault {
     match fault {
-        Fault::Raised { kind, message, traceback } => WireFault::Raised(kind, message, traceback),
+        Fault::Raised {
+            kind,
+            message,
+            traceback,
+        } => WireFault::Raised(kind, message, traceback),
         Fault::RefusedInput { message } => WireFault::RefusedInput(message),
         // The host keeps the time: it asked the call to stop, and it did.
         Fault::Cancelled | Fault::Deadline { .. } | Fault::QueueTimeout { .. } => {
@@ -74,7 +78,11 @@ pub(in crate::worker) fn to_wire(fault: Fault) -> WireFault {
 /// For the host.
 pub(in crate::worker) fn from_wire(fault: WireFault) -> Fault {
     match fault {
-        WireFault::Raised(kind, message, traceback) => Fault::Raised { kind, message, traceback },
+        WireFault::Raised(kind, message, traceback) => Fault::Raised {
+            kind,
+            message,
+            traceback,
+        },
         WireFault::RefusedInput(message) => Fault::RefusedInput { message },
         WireFault::Cancelled => Fault::Cancelled,
         WireFault::Exited(status, traceback) => Fault::Exited { status, traceback },
@@ -90,7 +98,9 @@ mod tests {
 
     #[test]
     fn an_error_arrives_as_it_left() {
-        let error = Error::new(Code::LoadConstruct).with_message("m").with_traceback("t");
+        let error = Error::new(Code::LoadConstruct)
+            .with_message("m")
+            .with_traceback("t");
         let bytes = rmp_serde::to_vec(&to_wire(Fault::Error(error.clone()))).unwrap();
         let Fault::Error(back) = from_wire(rmp_serde::from_slice(&bytes).unwrap()) else {
             panic!("another fault")

@@ -1,6 +1,9 @@
 //! Waiting and waking across processes, and the kernel's promise to wake us when a thread dies.
 
-#![allow(unsafe_code, reason = "set_robust_list: one of the named unsafe addresses")]
+#![allow(
+    unsafe_code,
+    reason = "set_robust_list: one of the named unsafe addresses"
+)]
 
 use rustix::io::Errno;
 use rustix::thread::futex::{self, Flags, Timespec};
@@ -56,7 +59,9 @@ pub(in crate::worker) fn entrust(word: &'static AtomicU32) -> std::io::Result<()
         list: std::ptr::null(),
         offset: 0,
         pending: std::ptr::null(),
-        node: Node { next: std::ptr::null() },
+        node: Node {
+            next: std::ptr::null(),
+        },
     }));
     let node = &raw const robust.node;
     robust.list = node;
@@ -65,9 +70,17 @@ pub(in crate::worker) fn entrust(word: &'static AtomicU32) -> std::io::Result<()
     // SAFETY: the list lives as long as the process, is circular as the kernel demands, and its one
     // entry leads to a word that stays mapped.
     let done = unsafe {
-        libc::syscall(libc::SYS_set_robust_list, &raw const *robust, offset_of_node())
+        libc::syscall(
+            libc::SYS_set_robust_list,
+            &raw const *robust,
+            offset_of_node(),
+        )
     };
-    if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error())
+    }
 }
 
 /// The size of the kernel's `struct robust_list_head`.
@@ -93,7 +106,10 @@ mod tests {
         });
         let soon = Some(Instant::now() + Duration::from_secs(10));
         while word.load(Ordering::SeqCst) != WAITERS | OWNER_DIED {
-            assert!(wait(word, word.load(Ordering::SeqCst), soon), "nobody woke us");
+            assert!(
+                wait(word, word.load(Ordering::SeqCst), soon),
+                "nobody woke us"
+            );
         }
         thread.join().unwrap();
     }
@@ -101,7 +117,11 @@ mod tests {
     #[test]
     fn waiting_ends_at_the_deadline() {
         let word = AtomicU32::new(7);
-        assert!(!wait(&word, 7, Some(Instant::now() + Duration::from_millis(5))));
+        assert!(!wait(
+            &word,
+            7,
+            Some(Instant::now() + Duration::from_millis(5))
+        ));
         assert!(wait(&word, 8, None), "a changed word does not sleep");
     }
 }

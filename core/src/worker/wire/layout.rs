@@ -32,12 +32,10 @@ pub(in crate::worker) const fn busy(tid: u32) -> u32 {
     WAITERS | tid
 }
 
-/// How far the handshake has come.
+/// How far the handshake has come; 0 while the worker has not spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(in crate::worker) enum Phase {
-    /// The worker has not spoken.
-    Silent = 0,
     /// It speaks this version and waits for work.
     Ready = 1,
     /// It speaks another version.
@@ -58,7 +56,9 @@ pub(in crate::worker) enum Op {
 
 impl Op {
     pub(in crate::worker) fn from_number(n: u32) -> Option<Self> {
-        [Op::Load, Op::Call, Op::Stop].into_iter().find(|op| *op as u32 == n)
+        [Op::Load, Op::Call, Op::Stop]
+            .into_iter()
+            .find(|op| *op as u32 == n)
     }
 }
 
@@ -99,7 +99,8 @@ pub(in crate::worker) struct Lane {
     pub(in crate::worker) entered: AtomicU32,
     /// 1 when the caller has given up.
     pub(in crate::worker) cancel: AtomicU32,
-    pub(in crate::worker) reserved: AtomicU32,
+    /// How often this call has reported progress.
+    pub(in crate::worker) reports: AtomicU32,
     pub(in crate::worker) progress_n: AtomicU64,
     pub(in crate::worker) progress_of: AtomicU64,
     pub(in crate::worker) request_len: AtomicU64,
@@ -158,12 +159,14 @@ impl Shape {
 
     /// Refuses sizes that no host of this version writes.
     pub(super) fn checked(self, mapped: u64) -> Result<Self> {
-        let aligned = self.request_slot.is_multiple_of(PAGE) && self.reply_slot.is_multiple_of(PAGE);
+        let aligned =
+            self.request_slot.is_multiple_of(PAGE) && self.reply_slot.is_multiple_of(PAGE);
         let bounded = self.request_slot.max(self.reply_slot) <= 1 << 40;
         let fits = (1..=MAX_LANES).contains(&self.lanes) && aligned && bounded;
         if !fits || self.total() != mapped {
-            return Err(Error::new(Code::WorkerProtocol)
-                .with_message(format!("the shared memory has an impossible shape: {self:?}")));
+            return Err(Error::new(Code::WorkerProtocol).with_message(format!(
+                "the shared memory has an impossible shape: {self:?}"
+            )));
         }
         Ok(self)
     }
@@ -191,6 +194,10 @@ mod tests {
     #[test]
     fn the_words_of_a_lane_cannot_be_mistaken_for_a_thread() {
         let words = [IDLE, ANSWERED, NOTE, DIED];
-        assert!(words.iter().all(|w| *w != busy(2) && *w != busy(0x3fff_ffff)));
+        assert!(
+            words
+                .iter()
+                .all(|w| *w != busy(2) && *w != busy(0x3fff_ffff))
+        );
     }
 }

@@ -28,11 +28,21 @@ impl TensorHead {
     pub(in crate::worker) fn of(tensor: &OwnedTensor) -> Self {
         let DType { code, bits, lanes } = tensor.dtype;
         let len = tensor.data.len() as u64;
-        Self { code, bits, lanes, shape: tensor.shape.clone(), len }
+        Self {
+            code,
+            bits,
+            lanes,
+            shape: tensor.shape.clone(),
+            len,
+        }
     }
 
     pub(in crate::worker) fn dtype(&self) -> DType {
-        DType { code: self.code, bits: self.bits, lanes: self.lanes }
+        DType {
+            code: self.code,
+            bits: self.bits,
+            lanes: self.lanes,
+        }
     }
 
     /// Whether shape and type describe `len` bytes.
@@ -85,7 +95,11 @@ pub(in crate::worker) fn write<'b>(
         fits = fits && slot.put(at, bytes);
         end = at.saturating_add(bytes.len());
     }
-    if fits { Ok(end as u64) } else { Err(TooLarge(end)) }
+    if fits {
+        Ok(end as u64)
+    } else {
+        Err(TooLarge(end))
+    }
 }
 
 /// A message that was read: the head decoded, the rest still in the slot.
@@ -104,15 +118,26 @@ pub(in crate::worker) fn read<H: DeserializeOwned>(slot: Region<'_>, len: u64) -
         let bytes = slot.take(at, 8)?;
         Some(u64::from_le_bytes(bytes.try_into().ok()?) as usize)
     };
-    let sizes = number(0).zip(number(8)).filter(|_| len as usize <= slot.cap());
+    let sizes = number(0)
+        .zip(number(8))
+        .filter(|_| len as usize <= slot.cap());
     let (head_len, body_len) = sizes.ok_or_else(|| garbled("its length"))?;
-    let bytes = slot.take(PREFIX, head_len).ok_or_else(|| garbled("its head's length"))?;
+    let bytes = slot
+        .take(PREFIX, head_len)
+        .ok_or_else(|| garbled("its head's length"))?;
     let head = rmp_serde::from_slice(&bytes).map_err(|e| garbled(&format!("its head: {e}")))?;
     let body_at = (PREFIX + head_len).next_multiple_of(ALIGN);
-    if body_at.checked_add(body_len).is_none_or(|end| end > slot.cap()) {
+    if body_at
+        .checked_add(body_len)
+        .is_none_or(|end| end > slot.cap())
+    {
         return Err(garbled("its body's length"));
     }
-    Ok(Parts { head, body_at, body_len })
+    Ok(Parts {
+        head,
+        body_at,
+        body_len,
+    })
 }
 
 impl<H> Parts<H> {
@@ -122,7 +147,11 @@ impl<H> Parts<H> {
     }
 
     /// Where each buffer lies. `None` where the description contradicts itself or the slot.
-    pub(in crate::worker) fn buffers(&self, heads: &[TensorHead], cap: usize) -> Option<Vec<usize>> {
+    pub(in crate::worker) fn buffers(
+        &self,
+        heads: &[TensorHead],
+        cap: usize,
+    ) -> Option<Vec<usize>> {
         let mut end = self.body_at + self.body_len;
         heads
             .iter()
@@ -143,7 +172,11 @@ impl<H> Parts<H> {
         let places = self.buffers(heads, slot.cap())?;
         let each = heads.iter().zip(places).map(|(head, at)| {
             let data = slot.take(at, head.len as usize)?;
-            Some(OwnedTensor { dtype: head.dtype(), shape: head.shape.clone(), data })
+            Some(OwnedTensor {
+                dtype: head.dtype(),
+                shape: head.shape.clone(),
+                data,
+            })
         });
         each.collect()
     }
@@ -161,12 +194,16 @@ pub(in crate::worker) fn too_large(code: Code, what: &str, needed: usize, cap: u
 
 #[cfg(test)]
 mod tests {
-    use super::super::shm::Segment;
     use super::super::layout::Shape;
+    use super::super::shm::Segment;
     use super::*;
 
     fn tensor() -> OwnedTensor {
-        OwnedTensor { dtype: DType::F32, shape: vec![2, 1], data: (0..8).collect() }
+        OwnedTensor {
+            dtype: DType::F32,
+            shape: vec![2, 1],
+            data: (0..8).collect(),
+        }
     }
 
     #[test]
@@ -193,7 +230,12 @@ mod tests {
     fn what_does_not_fit_says_how_much_it_needs() {
         let segment = Segment::create(Shape::new(1, 4096, 4096)).unwrap();
         let body = vec![0; 1 << 20];
-        let refused = write(segment.request(0), &Head::default(), &body, std::iter::empty());
+        let refused = write(
+            segment.request(0),
+            &Head::default(),
+            &body,
+            std::iter::empty(),
+        );
         assert!(matches!(refused, Err(TooLarge(n)) if n > 1 << 20));
     }
 
@@ -203,9 +245,16 @@ mod tests {
         let slot = segment.reply(0);
         let len = write(slot, &ReplyHead::default(), b"1", std::iter::empty()).unwrap();
         let parts: Parts<ReplyHead> = read(slot, len).unwrap();
-        let lie = TensorHead { len: 9, ..TensorHead::of(&tensor()) };
+        let lie = TensorHead {
+            len: 9,
+            ..TensorHead::of(&tensor())
+        };
         assert!(parts.tensors(&[lie], slot).is_none());
-        let huge = TensorHead { shape: vec![i64::MAX, 4], len: u64::MAX, ..TensorHead::of(&tensor()) };
+        let huge = TensorHead {
+            shape: vec![i64::MAX, 4],
+            len: u64::MAX,
+            ..TensorHead::of(&tensor())
+        };
         assert!(parts.tensors(&[huge], slot).is_none());
         assert!(read::<ReplyHead>(slot, u64::MAX).is_err());
         for word in [0, 8] {

@@ -1,6 +1,9 @@
 //! The mapping itself: the one place where addresses in shared memory are made.
 
-#![allow(unsafe_code, reason = "mmap and shared memory: one of the named unsafe addresses")]
+#![allow(
+    unsafe_code,
+    reason = "mmap and shared memory: one of the named unsafe addresses"
+)]
 
 use super::layout::{Header, Lane, MAGIC, PROTOCOL, Shape};
 use crate::error::{Code, Error, Result};
@@ -35,12 +38,18 @@ impl Segment {
         rustix::fs::ftruncate(&fd, shape.total()).map_err(|e| refuse("shared memory", e))?;
         let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
         rustix::fs::fcntl_add_seals(&fd, seals).map_err(|e| refuse("sealing", e))?;
-        let segment = Self { base: map(&fd, shape.total())?, shape, fd };
+        let segment = Self {
+            base: map(&fd, shape.total())?,
+            shape,
+            fd,
+        };
         let header = segment.header();
         header.magic.store(MAGIC, Ordering::Relaxed);
         header.host_version.store(PROTOCOL, Ordering::Relaxed);
         header.lanes.store(shape.lanes, Ordering::Relaxed);
-        header.request_slot.store(shape.request_slot, Ordering::Relaxed);
+        header
+            .request_slot
+            .store(shape.request_slot, Ordering::Relaxed);
         header.reply_slot.store(shape.reply_slot, Ordering::Relaxed);
         header.host_pid.store(std::process::id(), Ordering::Release);
         Ok(segment)
@@ -49,15 +58,29 @@ impl Segment {
     /// The worker's side. The version is not looked at: that is the handshake's part.
     pub(in crate::worker) fn open(fd: OwnedFd) -> Result<Self> {
         let stranger = |why: &str| Error::new(Code::WorkerProtocol).with_message(why);
-        let size = rustix::fs::fstat(&fd).map_err(|e| refuse("shared memory", e))?.st_size as u64;
+        let size = rustix::fs::fstat(&fd)
+            .map_err(|e| refuse("shared memory", e))?
+            .st_size as u64;
         if size < super::layout::PAGE {
-            return Err(stranger("standard input is not a Plugward host's shared memory"));
+            return Err(stranger(
+                "standard input is not a Plugward host's shared memory",
+            ));
         }
-        let least = Shape { lanes: 1, request_slot: 0, reply_slot: 0 };
-        let mut segment = Self { base: map(&fd, size)?, shape: least, fd };
+        let least = Shape {
+            lanes: 1,
+            request_slot: 0,
+            reply_slot: 0,
+        };
+        let mut segment = Self {
+            base: map(&fd, size)?,
+            shape: least,
+            fd,
+        };
         let header = segment.header();
         if header.magic.load(Ordering::Acquire) != MAGIC {
-            return Err(stranger("standard input is not a Plugward host's shared memory"));
+            return Err(stranger(
+                "standard input is not a Plugward host's shared memory",
+            ));
         }
         let shape = Shape {
             lanes: header.lanes.load(Ordering::Relaxed),
@@ -104,7 +127,12 @@ impl Segment {
     pub(in crate::worker) fn lane(&self, lane: u32) -> &Lane {
         assert!(lane < self.shape.lanes, "no lane {lane}");
         // SAFETY: the lane lies within the mapping and is aligned; every member is an atomic.
-        unsafe { self.base.add(self.shape.lane_at(lane) as usize).cast::<Lane>().as_ref() }
+        unsafe {
+            self.base
+                .add(self.shape.lane_at(lane) as usize)
+                .cast::<Lane>()
+                .as_ref()
+        }
     }
 
     /// A lane's request slot.
@@ -126,15 +154,20 @@ impl Segment {
         };
         // SAFETY: `at..at + cap` lies within the mapping.
         let base = unsafe { self.base.add(at as usize) };
-        Region { base, cap: cap as usize, at, segment: self }
+        Region {
+            base,
+            cap: cap as usize,
+            at,
+            segment: self,
+        }
     }
 }
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and nothing that borrows from it is left. The size is the
-        // file's, which is sealed.
+        // The size is the file's, which is sealed.
         let size = rustix::fs::fstat(&self.fd).map_or(0, |s| s.st_size as usize);
+        // SAFETY: the mapping is ours, and nothing that borrows from it is left.
         let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), size) };
     }
 }
@@ -170,7 +203,12 @@ impl<'a> Region<'a> {
         }
         // SAFETY: the target lies within the region, and `bytes` is not in shared memory that
         // this process writes.
-        unsafe { self.base.add(at).as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        unsafe {
+            self.base
+                .add(at)
+                .as_ptr()
+                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
+        };
         true
     }
 
@@ -183,7 +221,8 @@ impl<'a> Region<'a> {
         out.try_reserve_exact(len).ok()?;
         // SAFETY: the source lies within the region, the target has room for `len` bytes.
         unsafe {
-            out.as_mut_ptr().copy_from_nonoverlapping(self.base.add(at).as_ptr(), len);
+            out.as_mut_ptr()
+                .copy_from_nonoverlapping(self.base.add(at).as_ptr(), len);
             out.set_len(len);
         }
         Some(out)
@@ -201,7 +240,9 @@ impl<'a> Region<'a> {
 
     /// Gives the pages beyond `keep` bytes back to the system.
     pub(in crate::worker) fn trim(&self, keep: u64) {
-        let Some(rest) = (self.cap as u64).checked_sub(keep).filter(|rest| *rest > 0) else { return };
+        let Some(rest) = (self.cap as u64).checked_sub(keep).filter(|rest| *rest > 0) else {
+            return;
+        };
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         // Failing costs memory that the next large payload uses again.
         let _ = rustix::fs::fallocate(&self.segment.fd, flags, self.at + keep, rest);
