@@ -95,7 +95,7 @@ fn each_death_has_its_own_error() {
         (
             "spin",
             json!({"cpu_s": 1}),
-            "PW-WORKER-012",
+            "PW-WORKER-011",
             "limits.cpu_s",
             "may_have_run",
         ),
@@ -229,7 +229,7 @@ fn bombs_of_descriptors_and_processes_stay_in_the_worker() {
     let error = call(&rt, "files", json!({})).result.unwrap_err();
     assert!(error.message().contains("Too many open files"), "{error}");
     let error = call(&rt, "forks", json!({})).result.unwrap_err();
-    assert!(error.message().contains("not permitted"), "{error}");
+    assert!(error.message().contains("Permission denied"), "{error}");
     unharmed(&rt);
 }
 

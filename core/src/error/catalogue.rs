@@ -385,13 +385,10 @@ catalogue! {
     WorkerSibling = 2409, "PW-WORKER-009", "PluginCrashed", 503, true,
         "the plugin's process was ended while this call was under way", "another call overstayed its deadline, or the plugin was stopped or restarted",
         "call again; set limits.concurrency to 1 where calls must not share their fate";
-    WorkerPermission = 2410, "PW-WORKER-010", "PermissionDenied", 403, false,
-        "the sandbox refused what the plugin tried", "the manifest's permissions do not allow it",
-        "if the plugin may do so, add the line that the message names to its manifest";
-    WorkerEnforcement = 2411, "PW-WORKER-011", "PluginUnavailable", 503, false,
+    WorkerEnforcement = 2410, "PW-WORKER-010", "PluginUnavailable", 503, false,
         "the plugin's permissions cannot be enforced here", "require_enforcement is set and this platform lacks a mechanism that the message names",
         "run it on a kernel that has the mechanism, or set require_enforcement to false";
-    WorkerLimit = 2412, "PW-WORKER-012", "LimitExceeded", 507, false,
+    WorkerLimit = 2411, "PW-WORKER-011", "LimitExceeded", 507, false,
         "the plugin used more than its limits allow", "its CPU time or the size of a file that it wrote passed the limit",
         "raise the limit that the message names, or do less at once";
 

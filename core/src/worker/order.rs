@@ -29,6 +29,14 @@ impl Order {
             scratch: scratch.to_owned(),
         }
     }
+
+    /// A path as the manifest writes it: relative to the manifest's folder.
+    pub(super) fn path(&self, written: impl AsRef<Path>) -> PathBuf {
+        match &self.dir {
+            Some(dir) => dir.join(written),
+            None => written.as_ref().to_owned(),
+        }
+    }
 }
 
 /// What it answers when it is ready.

@@ -53,6 +53,7 @@ pub const TOOLS: &[&str] = &[
     "env",
     "ptrace",
     "kill_host",
+    "raise_limit",
 ];
 
 /// Compiles the plugin once a test program.

@@ -24,6 +24,8 @@ pub(super) struct Plugin {
     /// Empty once the host said stop.
     executor: RwLock<Option<Arc<dyn Executor>>>,
     tools: HashMap<String, Tool>,
+    /// What to add to the plugin's words on what it was denied.
+    hint: String,
 }
 
 impl Plugin {
@@ -89,6 +91,7 @@ impl Plugin {
                 name: manifest.name,
                 executor: RwLock::new(Some(executor)),
                 tools,
+                hint: confine::hint(&order),
             },
             report,
         ))
@@ -121,7 +124,32 @@ impl Plugin {
             true => executor.call(&call),
             false => executor.call_views(&call, &views),
         };
-        answer.map_err(plainer)
+        answer.map_err(|fault| self.hinted(plainer(fault)))
+    }
+
+    /// Adds the manifest lines that would have allowed it to a plugin's own "permission denied".
+    fn hinted(&self, fault: Fault) -> Fault {
+        const DENIED: [&str; 4] = [
+            "Permission denied",
+            "not permitted",
+            "[Errno 13]",
+            "[Errno 1]",
+        ];
+        match fault {
+            Fault::Raised {
+                kind,
+                message,
+                traceback,
+            } if DENIED.iter().any(|word| message.contains(word)) => {
+                let message = format!("{message} ({})", self.hint);
+                Fault::Raised {
+                    kind,
+                    message,
+                    traceback,
+                }
+            }
+            other => other,
+        }
     }
 
     /// Ends the plugin in good order; calls under way keep it until they are done.

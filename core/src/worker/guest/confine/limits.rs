@@ -1,22 +1,14 @@
-//! Limits of a worker process, set before the plugin is touched.
+//! Resource limits, inherited by whatever the plugin starts.
 
-use crate::error::Result;
 use crate::manifest::Limits;
-use crate::worker::order::Order;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Map, Value, json};
 
 /// Address space that one thread's stack takes.
 const STACK: u64 = 2 << 20;
 
-/// Sets what the manifest limits, and says by which mechanism.
-pub(super) fn confine(order: &Order, lanes: u32) -> Result<Value> {
-    let mut report = Map::new();
-    limits(&order.manifest.limits, lanes, &mut report);
-    Ok(Value::Object(report))
-}
-
-fn limits(limits: &Limits, lanes: u32, report: &mut Map<String, Value>) {
+/// Lowers what the manifest limits, and says by which mechanism.
+pub(super) fn lower_all(limits: &Limits, lanes: u32, report: &mut Map<String, Value>) {
     let mut set = |name: &str, resource: Resource, value: Option<(u64, u64)>, unit: &str| {
         let Some((soft, hard)) = value else { return };
         let done = lower(resource, soft, hard);
