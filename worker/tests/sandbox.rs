@@ -90,7 +90,7 @@ fn the_network() {
 
 #[test]
 fn starting_processes() {
-    for tool in ["system", "orphan"] {
+    for tool in ["spawn", "orphan"] {
         attack(
             tool,
             &json!({}),

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,9 +163,11 @@ static plugward_status misbehave(const plugward_request *request, plugward_reply
         if (fd < 0) return failed(reply);
         return connect(fd, (struct sockaddr *)&to, sizeof to) ? failed(reply) : json(reply, "%ld", 1);
     }
-    if (is(tool, "system")) {
-        FILE *shell = popen("exit 9", "r");
-        return shell ? json(reply, "%ld", WEXITSTATUS(pclose(shell))) : failed(reply);
+    if (is(tool, "spawn")) {
+        char *const argv[] = {"true", NULL};
+        pid_t child;
+        errno = posix_spawn(&child, "/bin/true", NULL, NULL, argv, environ);
+        return errno ? failed(reply) : json(reply, "%ld", waitpid(child, NULL, 0) == child);
     }
     if (is(tool, "exec")) {
         execl("/bin/true", "true", (char *)NULL);

@@ -48,7 +48,7 @@ pub const TOOLS: &[&str] = &[
     "scratch",
     "read",
     "connect",
-    "system",
+    "spawn",
     "exec",
     "env",
     "ptrace",
