@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import plugward
@@ -21,10 +22,18 @@ def installed() -> bool:
     return True
 
 
-def host(tools: dict[str, Callable[..., Any]], isolation: str, deadline_ms: int) -> plugward.Runtime:
-    """A runtime with one host plugin `bench`. An exception does not end it, so that raising can be timed."""
+def new_runtime() -> plugward.Runtime:
+    """A runtime whose log lines are made and handed over, but not printed over the results."""
     import plugward
 
-    runtime = plugward.Runtime()
+    logger = logging.getLogger("plugward")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return plugward.Runtime()
+
+
+def host(tools: dict[str, Callable[..., Any]], isolation: Literal["inline", "thread"], deadline_ms: int) -> plugward.Runtime:
+    """A runtime with one host plugin `bench`. An exception does not end it, so that raising can be timed."""
+    runtime = new_runtime()
     runtime.add_host("bench", tools, isolation=isolation, deadline_ms=deadline_ms, fails_on="crash")
     return runtime

@@ -135,9 +135,7 @@ def hanging(repeats: int) -> dict[str, Callable[[int], None]]:
 
 def ours(repeats: int) -> Callable[[int], None]:
     """Plugward's side: a deadline is a fault, so every turn has a plugin of its own."""
-    import plugward
-
-    runtime = plugward.Runtime()
+    runtime = subject.new_runtime()
     for turn in range(repeats):
         runtime.add_host(f"hang{turn}", {"hang": hang}, isolation="thread", deadline_ms=int(DEADLINE * 1e3))
 

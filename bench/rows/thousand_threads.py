@@ -67,9 +67,7 @@ def run(effort: Effort) -> Row:
 
 def plugward_sides() -> tuple[Callable[[], object], Callable[[int], object]]:
     """The read and the write side of a runtime: a call takes its plugin to RUNNING and back."""
-    import plugward
-
-    runtime = plugward.Runtime()
+    runtime = subject.new_runtime()
     for number in range(PLUGINS):
         runtime.add_host(f"p{number}", {"echo": lambda x: x}, isolation="inline")
     return runtime.health, lambda turn: runtime.call(f"p{turn % PLUGINS}", "echo", {"x": 1})

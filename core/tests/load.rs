@@ -297,3 +297,35 @@ fn metrics_are_open_metrics_text_with_escaped_labels() {
     assert!(text.contains("plugward_call_seconds_bucket"), "{text}");
     assert_eq!(text.matches("# EOF").count(), 1, "{text}");
 }
+
+/// Two restarts at once once built one generation twice, and the second wiped the reason of the
+/// first one's failure.
+#[test]
+fn restarts_at_once_build_each_generation_once_and_keep_its_reason() {
+    let rt = runtime();
+    load(&rt, "a", json!({}), |_| Err(common::raised("ValueError")));
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|s| {
+        for _ in 0..4 {
+            s.spawn(|| {
+                for _ in 0..300 {
+                    let _ = call(&rt, "a");
+                    let _ = rt.restart("a");
+                }
+                stop.store(true, Ordering::Relaxed);
+            });
+        }
+        s.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let health = rt.plugin_health("a").unwrap();
+                assert_eq!(
+                    health.state == State::Failed,
+                    health.reason.is_some(),
+                    "{health:?}"
+                );
+            }
+        });
+    });
+    let health = rt.plugin_health("a").unwrap();
+    assert_eq!(health.generation, health.restarts + 1, "{health:?}");
+}

@@ -117,6 +117,28 @@ impl Fault {
         }
     }
 
+    /// The same for a fault that is done with: its texts are moved, not copied.
+    #[must_use]
+    pub fn into_error(self, plugin: &str, tool: &str) -> Error {
+        match self {
+            Fault::Raised {
+                kind,
+                message,
+                traceback,
+            } => {
+                let error = Error::new(Code::CallPluginError)
+                    .with_kind(kind)
+                    .with_message(message);
+                match traceback {
+                    Some(text) => error.with_traceback(text),
+                    None => error,
+                }
+            }
+            Fault::Error(error) => error,
+            other => other.to_error(plugin, tool),
+        }
+    }
+
     /// Whether it ends the plugin's generation.
     #[must_use]
     pub fn is_final(&self, fails_on: FailsOn) -> bool {

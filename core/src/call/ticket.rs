@@ -72,12 +72,12 @@ impl Target {
     }
 
     fn enter_since(self, since: Instant, limit: Option<Duration>) -> Entry {
-        match self.plugin.word.enter(self.generation.limit) {
-            Ok(status) if status.generation == self.generation.number => {
-                Entry::Admitted(Ticket::new(self, since, limit))
-            }
-            Ok(status) => {
-                self.plugin.leave(status.generation, false);
+        let (number, most) = (self.generation.number, self.generation.limit);
+        match self.plugin.word.enter_generation(number, most) {
+            Ok(_) => Entry::Admitted(Ticket::new(self, since, limit)),
+            // Refused in one step: to enter the wrong generation and leave it again would wake the
+            // queue, from inside the queue's own lock.
+            Err(EnterRefused::Stale(now)) if now.state.is_available() => {
                 Entry::Refused(stale(&self.plugin.name))
             }
             Err(EnterRefused::Full(_)) => Entry::Full(Waiting {
@@ -85,7 +85,9 @@ impl Target {
                 limit,
                 since,
             }),
-            Err(EnterRefused::State(status)) => Entry::Refused(self.plugin.refusal(status)),
+            Err(EnterRefused::State(now) | EnterRefused::Stale(now)) => {
+                Entry::Refused(self.plugin.refusal(now))
+            }
         }
     }
 }
@@ -208,16 +210,34 @@ impl Ticket {
         self.close_with(fault)
     }
 
+    /// The same for a fault that nobody else needs.
+    #[must_use]
+    pub fn fault_owned(mut self, fault: Fault) -> (Ended, Error) {
+        self.open = false;
+        let (ended, is_final) = self.counted(&fault);
+        let (plugin, tool) = (&self.target.plugin.name, &self.target.tool().spec.id);
+        let error = fault.into_error(plugin, tool);
+        self.leave_with(ended, error, is_final)
+    }
+
     fn close_with(&self, fault: &Fault) -> (Ended, Error) {
+        let (ended, is_final) = self.counted(fault);
+        let (plugin, tool) = (&self.target.plugin.name, &self.target.tool().spec.id);
+        self.leave_with(ended, fault.to_error(plugin, tool), is_final)
+    }
+
+    fn counted(&self, fault: &Fault) -> (Ended, bool) {
         let ended = self.ended(fault.effect());
-        let Target {
-            plugin, generation, ..
-        } = &self.target;
-        let error = fault.to_error(&plugin.name, &self.target.tool().spec.id);
-        let is_final = fault.is_final(generation.fails_on);
         if fault.counts() {
             self.record(false, ended.elapsed);
         }
+        (ended, fault.is_final(self.target.generation.fails_on))
+    }
+
+    fn leave_with(&self, ended: Ended, error: Error, is_final: bool) -> (Ended, Error) {
+        let Target {
+            plugin, generation, ..
+        } = &self.target;
         plugin.stats.record_code(error.code());
         let exit = if is_final {
             plugin.leave_failed(generation.number, &error)
@@ -229,6 +249,7 @@ impl Ticket {
             self.target.tool(),
             self.call_id,
             is_final && left(exit),
+            self.started + ended.elapsed,
         );
         (ended, error)
     }

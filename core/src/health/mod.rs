@@ -181,21 +181,23 @@ pub fn one(plugin: &Plugin) -> PluginHealth {
     }
 }
 
-/// State and reason of one moment: the note is written before the state that it explains, so a
-/// state that did not change around the read goes with the note.
+/// State and reason of one moment: the note is written before the final state that it explains, so
+/// a final state that did not change around the read goes with its note. Other states need none.
 fn consistent(plugin: &Plugin) -> (Status, Arc<Note>) {
-    const TRIES: usize = 8;
-    let mut status = plugin.status();
+    /// The loop ends by itself after one change; the bound is for what nobody has thought of.
+    const TRIES: usize = 1000;
     for _ in 0..TRIES {
+        let status = plugin.status();
         let note = plugin.note();
         let again = plugin.status();
         let same = (again.state, again.generation) == (status.state, status.generation);
-        status = again;
-        if same && note.generation == status.generation {
-            return (status, note);
+        let told = note.generation == status.generation && note.error.is_some();
+        if same && (told || !status.state.is_final()) {
+            return (again, note);
         }
+        std::thread::yield_now();
     }
-    (status, plugin.note())
+    (plugin.status(), plugin.note())
 }
 
 fn reason(error: &Error) -> String {

@@ -55,6 +55,8 @@ pub enum EnterRefused {
     State(Status),
     /// As many calls as allowed are under way.
     Full(Status),
+    /// Another generation has begun.
+    Stale(Status),
 }
 
 /// How a call left.
@@ -119,7 +121,23 @@ impl StateWord {
     /// # Errors
     /// [`EnterRefused`] with the status that was seen.
     pub fn enter(&self, limit: u32) -> Result<Status, EnterRefused> {
+        self.admit(None, limit)
+    }
+
+    /// The same, if `generation` is the present one.
+    ///
+    /// # Errors
+    /// [`EnterRefused`] with the status that was seen.
+    pub fn enter_generation(&self, generation: u32, limit: u32) -> Result<Status, EnterRefused> {
+        self.admit(Some(generation), limit)
+    }
+
+    fn admit(&self, generation: Option<u32>, limit: u32) -> Result<Status, EnterRefused> {
+        let is_stale = |s: &Status| generation.is_some_and(|wanted| wanted != s.generation);
         self.update(|s| {
+            if is_stale(&s) {
+                return None;
+            }
             let state = match s.state {
                 State::Running => State::Running,
                 other => next(other, Event::CallBegan)?,
@@ -130,12 +148,10 @@ impl StateWord {
                 ..s
             })
         })
-        .map_err(|s| {
-            if s.state.is_available() {
-                EnterRefused::Full(s)
-            } else {
-                EnterRefused::State(s)
-            }
+        .map_err(|s| match s.state.is_available() {
+            _ if is_stale(&s) => EnterRefused::Stale(s),
+            true => EnterRefused::Full(s),
+            false => EnterRefused::State(s),
         })
     }
 
@@ -255,6 +271,10 @@ mod tests {
         word.enter(1).unwrap();
         let before = word.load();
         assert_eq!(word.enter(1), Err(EnterRefused::Full(before)));
+        assert_eq!(
+            word.enter_generation(2, 9),
+            Err(EnterRefused::Stale(before))
+        );
         assert_eq!(word.load(), before);
     }
 

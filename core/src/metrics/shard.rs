@@ -150,19 +150,20 @@ impl Stats {
     #[must_use]
     pub fn snapshot(&self) -> StatsSnapshot {
         let mut out = StatsSnapshot::default();
-        let mut recent = Vec::with_capacity(SHARDS * RECENT);
+        let (mut recent, mut seen) = ([(0, 0); SHARDS * RECENT], 0);
         for shard in self.shards.iter() {
             out.success += shard.ok.load(Relaxed);
             out.errors += shard.failed.load(Relaxed);
             for (end, elapsed) in &shard.recent {
                 let end = end.load(Relaxed);
                 if end != 0 {
-                    recent.push((end, elapsed.load(Relaxed)));
+                    recent[seen] = (end, elapsed.load(Relaxed));
+                    seen += 1;
                 }
             }
         }
-        recent.sort_unstable_by(|a, b| b.cmp(a));
-        recent.truncate(RECENT);
+        recent[..seen].sort_unstable_by(|a, b| b.cmp(a));
+        let recent = &recent[..seen.min(RECENT)];
         if let Some((end, elapsed)) = recent.first() {
             let mean = recent.iter().map(|(_, e)| *e as f64).sum::<f64>() / recent.len() as f64;
             out.last_end_ns = Some(*end);

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Where a plugin comes from: enough to begin its next generation.
 #[derive(Clone)]
@@ -70,8 +70,10 @@ pub struct Plugin {
     pub(crate) removed: AtomicBool,
     pub(crate) last_used_ns: AtomicU64,
     pub(crate) ready_ns: AtomicU64,
-    pub(crate) abandoned_before: Mutex<Vec<std::sync::Weak<Generation>>>,
+    pub(crate) abandoned_before: Mutex<Vec<std::sync::Weak<AtomicU32>>>,
     latencies: Mutex<BTreeMap<String, Arc<Histogram>>>,
+    /// Orders the note and the word. Held for a few stores only and never while other code runs,
+    /// so it needs no timeout: a fault must be recorded, whatever else happens.
     control: Mutex<()>,
     log_window: AtomicU64,
 }
@@ -142,13 +144,12 @@ impl Plugin {
     pub fn abandoned_threads(&self) -> u32 {
         let count = |g: &Generation| g.pool.as_ref().map_or(0, crate::sandbox::Pool::abandoned);
         let now = self.generation.load().as_deref().map_or(0, count);
+        // Counters, not generations: the last owner of a generation runs the plugin's destructor,
+        // and that must not be whoever asks for health.
         let mut before = self.abandoned_before.lock();
-        before.retain(|g| g.strong_count() > 0);
-        now + before
-            .iter()
-            .filter_map(std::sync::Weak::upgrade)
-            .map(|g| count(&g))
-            .sum::<u32>()
+        before.retain(|counter| counter.strong_count() > 0);
+        let counters = before.iter().filter_map(std::sync::Weak::upgrade);
+        now + counters.map(|n| n.load(Ordering::Relaxed)).sum::<u32>()
     }
 
     /// The histogram of a tool, the same over all generations.
@@ -165,7 +166,7 @@ impl Plugin {
 
     /// Ends a call whose fault ends the generation: the reason is there before the state is.
     pub(crate) fn leave_failed(&self, generation: u32, error: &Error) -> Exit {
-        let _lock = self.services.lock(&self.control, &self.name);
+        let _lock = self.control.lock();
         self.explain(generation, error, None);
         let exit = self.word.exit(generation, true);
         self.gate.all_look();
@@ -188,7 +189,7 @@ impl Plugin {
         error: &Error,
         findings: Option<Arc<[Finding]>>,
     ) -> Result<Status> {
-        let lock = self.services.lock(&self.control, &self.name);
+        let lock = self.control.lock();
         if crate::lifecycle::next(self.word.load().state, event).is_some() {
             self.explain(generation, error, findings);
         }
@@ -221,16 +222,21 @@ impl Plugin {
         }));
     }
 
+    /// What the dependency check of a generation that is still LOADED found.
     pub(crate) fn set_findings(&self, generation: u32, findings: Arc<[Finding]>) {
-        self.note.store(Arc::new(Note {
-            findings,
-            ..Note::empty(generation)
-        }));
+        let _lock = self.control.lock();
+        let now = self.word.load();
+        if now.generation == generation && now.state == State::Loaded {
+            self.note.store(Arc::new(Note {
+                findings,
+                ..Note::empty(generation)
+            }));
+        }
     }
 
     /// Begins the next generation: calls in flight become stale, the old executor is let go.
     pub(crate) fn next_generation(&self) -> Status {
-        let lock = self.services.lock(&self.control, &self.name);
+        let lock = self.control.lock();
         let status = self.word.restart();
         self.note.store(Arc::new(Note::empty(status.generation)));
         let old = self.generation.swap(None);
@@ -242,7 +248,10 @@ impl Plugin {
             }
             let stopped = std::panic::AssertUnwindSafe(|| old.executor.stop());
             let _ = std::panic::catch_unwind(stopped);
-            self.abandoned_before.lock().push(Arc::downgrade(&old));
+            if let Some(pool) = &old.pool {
+                let counter = Arc::downgrade(pool.abandoned_counter());
+                self.abandoned_before.lock().push(counter);
+            }
         }
         status
     }
@@ -306,8 +315,15 @@ impl Plugin {
     }
 
     /// Writes the log line of a fault, at most [`LINES_PER_SECOND`].
-    pub(crate) fn report_fault(&self, error: &Error, tool: &Tool, call_id: u64, is_final: bool) {
-        let Some(suppressed) = self.may_log(is_final) else {
+    pub(crate) fn report_fault(
+        &self,
+        error: &Error,
+        tool: &Tool,
+        call_id: u64,
+        is_final: bool,
+        now: Instant,
+    ) {
+        let Some(suppressed) = self.may_log(is_final, now) else {
             return;
         };
         let level = if is_final { Level::Error } else { Level::Warn };
@@ -331,8 +347,8 @@ impl Plugin {
     }
 
     /// Whether a fault line may be written now, and how many were not before it.
-    fn may_log(&self, always: bool) -> Option<u64> {
-        let second = crate::deadline::now_ns() / 1_000_000_000;
+    fn may_log(&self, always: bool, now: Instant) -> Option<u64> {
+        let second = crate::deadline::to_ns(now) / 1_000_000_000;
         let window = self.log_window.load(Ordering::Relaxed);
         let (seen, count) = (window >> 24, window & 0xff_ffff);
         if seen != second {

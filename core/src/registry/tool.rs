@@ -86,10 +86,18 @@ impl Tool {
     /// # Errors
     /// [`Code::CallInvalidOutput`] naming the places.
     pub fn check_output(&self, result: &Value) -> Result<()> {
+        self.check_output_except(result, &[])
+    }
+
+    /// Validates a result, of which the values at the `opaque` JSON pointers have no JSON form.
+    ///
+    /// # Errors
+    /// [`Code::CallInvalidOutput`] naming the places.
+    pub fn check_output_except(&self, result: &Value, opaque: &[String]) -> Result<()> {
         check(
             self.output.as_ref(),
             result,
-            &[],
+            opaque,
             Code::CallInvalidOutput,
             &self.spec.id,
         )

@@ -168,7 +168,14 @@ impl Runtime {
             .usable()
             .and_then(|()| self.registry().add(&name, source));
         match added {
-            Ok(plugin) => self.begin(&plugin, since),
+            Ok(plugin) => {
+                // Nobody else can hold it but a restart that was as quick as to find the new name.
+                let _one = plugin.loading.lock();
+                match plugin.status().state {
+                    State::Loaded => self.begin(&plugin, since),
+                    _ => LoadReport::of(&plugin, None, since),
+                }
+            }
             Err(error) => {
                 self.log().write(crate::log::Record::new(
                     Level::Error,
@@ -191,12 +198,10 @@ impl Runtime {
         if Inside::is_within(plugin.id) {
             return Err(Error::new(Code::RuntimeReentrant));
         }
-        {
-            let _one = self.0.services.lock(&plugin.loading, name)?;
-            plugin.next_generation();
-            plugin.restarts.fetch_add(1, Ordering::Relaxed);
-            plugin.ready_ns.store(0, Ordering::Relaxed);
-        }
+        let _one = self.0.services.lock(&plugin.loading, name)?;
+        plugin.next_generation();
+        plugin.restarts.fetch_add(1, Ordering::Relaxed);
+        plugin.ready_ns.store(0, Ordering::Relaxed);
         Ok(self.begin(&plugin, since))
     }
 
@@ -216,14 +221,11 @@ impl Runtime {
         Ok(())
     }
 
+    /// Takes a LOADED plugin through its steps; the caller holds its `loading` lock throughout, so
+    /// that no generation is built twice.
     fn begin(&self, plugin: &Arc<Plugin>, since: Instant) -> LoadReport {
-        let lock = self.0.services.lock(&plugin.loading, &plugin.name);
         let number = plugin.status().generation;
-        let done = match lock {
-            Ok(_one) => self.steps(plugin, number),
-            Err(busy) => return LoadReport::of(plugin, Some(busy), since),
-        };
-        let error = done.err().map(|(event, error)| {
+        let error = self.steps(plugin, number).err().map(|(event, error)| {
             let findings = Some(Arc::clone(&plugin.note().findings));
             // Refused only where somebody restarted or unloaded it meanwhile; that is the newer truth.
             let _ = plugin.end(number, event, &error, findings);

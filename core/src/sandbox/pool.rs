@@ -33,7 +33,7 @@ struct Shared {
     limit: u32,
     queue: Mutex<Queue>,
     work: Condvar,
-    abandoned: AtomicU32,
+    abandoned: Arc<AtomicU32>,
     host: Option<Arc<dyn ThreadHost>>,
 }
 
@@ -57,7 +57,7 @@ impl Pool {
             limit: limit.max(1),
             queue: Mutex::new(queue),
             work: Condvar::new(),
-            abandoned: AtomicU32::new(0),
+            abandoned: Arc::default(),
             host,
         }))
     }
@@ -115,6 +115,12 @@ impl Pool {
     #[must_use]
     pub fn abandoned(&self) -> u32 {
         self.0.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// The counter behind [`Pool::abandoned`]; it outlives the pool, and holding it keeps no plugin
+    /// alive.
+    pub(crate) fn abandoned_counter(&self) -> &Arc<AtomicU32> {
+        &self.0.abandoned
     }
 
     /// Threads that work or wait for work.

@@ -4,9 +4,10 @@
  * This realm only ever evaluates scripts and moves strings. It never looks into a value that came
  * from the context: a getter, a proxy or a call site would see this realm's objects.
  */
-import { parentPort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { setTimeout, clearTimeout } from "node:timers";
 import * as vm from "node:vm";
+import { guardHeap } from "../worker/heap";
 import { kernel } from "../worker/kernel";
 import type { PluginContext, ToWorker } from "../worker/protocol";
 import { inside } from "./inside";
@@ -19,6 +20,7 @@ export type ToSandbox =
   | { readonly op: "plugin"; readonly id: number; readonly source: string; readonly filename: string; readonly plugin: PluginContext }
   | ToWorker;
 
+guardHeap(workerData);
 const port = parentPort;
 if (!port) throw new Error("the sandbox entry runs in a worker only");
 const send = port.postMessage.bind(port);

@@ -7,8 +7,9 @@
  */
 import { pathToFileURL } from "node:url";
 import { deserialize, serialize } from "node:v8";
-import { type MessagePort, parentPort } from "node:worker_threads";
-import { kernel } from "./kernel";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { guardHeap } from "./heap";
+import { type Kernel, kernel } from "./kernel";
 import type { FromWorker, PluginContext, ToWorker } from "./protocol";
 
 /** A request of the main thread to a module worker. */
@@ -36,6 +37,19 @@ function exported(namespace: unknown, name: string | undefined): unknown {
   return inner;
 }
 
+/** What a plugin writes becomes log lines under its name. */
+function captureOutput(own: Kernel): void {
+  for (const [stream, level] of [[process.stdout, "info"], [process.stderr, "warn"]] as const) {
+    const write = (chunk: unknown, encoding?: unknown, done?: unknown): boolean => {
+      own.log(level, [typeof chunk === "string" ? chunk.trimEnd() : Buffer.from(chunk as Uint8Array).toString("utf8").trimEnd()]);
+      const called = typeof encoding === "function" ? encoding : done;
+      if (typeof called === "function") queueMicrotask(() => (called as () => void)());
+      return true;
+    };
+    stream.write = write as typeof stream.write;
+  }
+}
+
 function serve(hello: Hello): void {
   const { port, resultBytes } = hello;
   const send = (message: FromWorker): void => {
@@ -44,6 +58,7 @@ function serve(hello: Hello): void {
     port.postMessage(bytes);
   };
   const own = kernel({ send });
+  captureOutput(own);
   const crashed = (error: unknown): void => send({ op: "crashed", thrown: own.describe(error) });
   process.on("uncaughtException", crashed);
   process.on("unhandledRejection", crashed);
@@ -62,4 +77,5 @@ function serve(hello: Hello): void {
   });
 }
 
+guardHeap(workerData);
 parentPort?.once("message", serve);

@@ -13,6 +13,8 @@ export interface Fault {
   readonly cause?: string;
   /** The plugin's stack. */
   readonly traceback?: string;
+  /** The exit code, where the plugin tried to end the process. */
+  readonly status?: string;
   /** What is left of the call. */
   readonly effect: "not_started" | "completed" | "stopped" | "may_have_run";
   /** Whether the plugin's worker is gone, or must go. */
@@ -63,7 +65,12 @@ export const fault = {
     of("PW-CALL-014", `the plugin's heap reached its limit${megabytes === undefined ? "" : ` of ${megabytes} MB`}`, { effect: "stopped", fatal: true }),
   /** The worker ended by itself. */
   exited: (code: number): Fault =>
-    of("PW-CALL-011", `the plugin ended its worker with exit code ${code}`, { effect: "stopped", fatal: true }),
+    of("PW-CALL-011", `the plugin ended its worker with exit code ${code}`, { status: String(code), effect: "stopped", fatal: true }),
+  /** Another call's fault took the worker away. */
+  collateral: (why: Fault): Fault =>
+    of("PW-CALL-006", `the plugin failed while the call ran: ${why.message}`, { effect: "stopped", fatal: true }),
+  /** The entrypoint's file cannot be read. */
+  unreadable: (message: string): Fault => of("PW-LOAD-007", message, { effect: "not_started", fatal: true }),
   /** The worker was stopped on the host's wish. */
   cancelled: (): Fault => of("PW-CALL-013", "the plugin was stopped while the call ran", { effect: "stopped", fatal: true }),
   /** No worker could be started. */

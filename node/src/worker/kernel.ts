@@ -22,6 +22,10 @@ export interface Kernel {
   handle(message: ToWorker): void;
   /** Describes anything that was thrown, without ever throwing itself. */
   describe(error: unknown): Thrown;
+  /** The function behind a command, if there is one. */
+  handlerOf(command: string): ((payload: unknown) => unknown) | undefined;
+  /** Calls the plugin's `onShutdown`. */
+  goodbye(): unknown;
   /** Sends a log line, within the bound on unanswered messages. */
   log(level: string, parts: readonly unknown[]): void;
 }
@@ -229,9 +233,13 @@ export function kernel(port: KernelPort): Kernel {
     }
   }
 
+  function goodbye(): unknown {
+    return (method(instance, "onShutdown") ?? method(instance, "onUnload"))?.call(instance);
+  }
+
   async function shutdown(id: number): Promise<void> {
     try {
-      await (method(instance, "onShutdown") ?? method(instance, "onUnload"))?.call(instance);
+      await goodbye();
       port.send({ op: "result", id });
     } catch (error) {
       port.send({ op: "threw", id, thrown: describe(error) });
@@ -254,5 +262,5 @@ export function kernel(port: KernelPort): Kernel {
     else if (message.op === "credit") unanswered = Math.max(0, unanswered - message.count);
   }
 
-  return { load, handle, describe, log };
+  return { load, handle, describe, handlerOf, goodbye, log };
 }

@@ -7,6 +7,8 @@
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import type { Running } from "../executor/executor";
+import { addonPath } from "../native";
 import type { ToSandbox } from "../sandbox/entry";
 import type { Hello, ToModule } from "./entry";
 import { fault, type Fault, type Reply } from "./fault";
@@ -23,6 +25,8 @@ export interface WorkerLimits {
 
 /** What a worker tells its owner between calls. */
 export interface WorkerEvents {
+  /** The worker was made; it has not run anything yet. */
+  started?(worker: PluginWorker): void;
   /** A log line of the plugin. */
   log?(level: string, text: string): void;
   /** The plugin emits an event. */
@@ -56,7 +60,7 @@ export class PluginWorker {
   #lastId = 0;
   #fault: Fault | undefined;
 
-  private constructor(sandboxed: boolean, limits: WorkerLimits, events: WorkerEvents) {
+  private constructor(sandboxed: boolean, limits: WorkerLimits, events: WorkerEvents, token: number | undefined) {
     this.#limits = limits;
     this.#events = events;
     const file = join(__dirname, sandboxed ? "../sandbox/entry.js" : "entry.js");
@@ -64,20 +68,24 @@ export class PluginWorker {
       ...(sandboxed ? { env: {} } : {}),
       argv: [],
       execArgv: [],
+      // With the addon's guard a full heap ends this worker only; see native/heap.rs.
+      workerData: token === undefined ? {} : { addon: addonPath, token },
       stdin: false,
+      // Nobody reads these: reading would keep the host's process alive. The entry sends lines instead.
       stdout: true,
       stderr: true,
       resourceLimits: limits.memoryMb === undefined ? {} : { maxOldGenerationSizeMb: limits.memoryMb },
     });
     this.#gone = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.#watch();
+    this.#tell(() => events.started?.(this));
     if (sandboxed) this.#worker.on("message", (text: unknown) => this.#receiveText(text));
     else this.#port = this.#greet();
   }
 
   /** Starts a worker; throws only if the system gives no further thread. */
-  static start(kind: "module" | "sandbox", limits: WorkerLimits = {}, events: WorkerEvents = {}): PluginWorker {
-    return new PluginWorker(kind === "sandbox", limits, events);
+  static start(kind: "module" | "sandbox", limits: WorkerLimits = {}, events: WorkerEvents = {}, token?: number): PluginWorker {
+    return new PluginWorker(kind === "sandbox", limits, events, token);
   }
 
   /** Loads a module file; a failed load ends the worker. */
@@ -95,9 +103,32 @@ export class PluginWorker {
     return this.#ask({ op: "script", source, filename });
   }
 
+  /** As {@link runScript}, for a caller with a deadline. */
+  beginScript(source: string, filename: string): Running {
+    const answer = this.#ask({ op: "script", source, filename });
+    return { answer, expire: this.#expiry(this.#lastId) };
+  }
+
   /** Calls a command. */
-  call(command: string, payload: unknown): Promise<Answer> {
-    return this.#ask({ op: "call", command, payload }, command);
+  begin(command: string, payload: unknown): Running {
+    const answer = this.#ask({ op: "call", command, payload }, command);
+    return { answer, expire: this.#expiry(this.#lastId) };
+  }
+
+  /** Ends the worker for a call that overstays: it is told the deadline, the others that they fell with it. */
+  #expiry(id: number): (limitMs: number) => void {
+    return (limitMs) => {
+      const why = fault.deadline(limitMs);
+      const pending = this.#pending.get(id);
+      this.#pending.delete(id);
+      pending?.({ ok: false, fault: why });
+      this.#lose(why, fault.collateral(why));
+    };
+  }
+
+  /** The heap is full: the addon has stopped the script where it was. */
+  full(): void {
+    this.#lose(fault.memory(this.#limits.memoryMb));
   }
 
   /** Lets the plugin say goodbye (`onShutdown`). */
@@ -137,19 +168,16 @@ export class PluginWorker {
       else this.#lose(fault.crashed({ type: "Error", message: error instanceof Error ? error.message : "unknown" }));
     });
     this.#worker.on("exit", (code) => this.#lose(fault.exited(code)));
-    for (const [stream, level] of [[this.#worker.stdout, "info"], [this.#worker.stderr, "warn"]] as const) {
-      stream.on("data", (chunk: Buffer) => this.#tell(() => this.#events.log?.(level, chunk.toString("utf8").slice(0, 65536).trimEnd())));
-    }
   }
 
-  #lose(why: Fault): void {
+  #lose(why: Fault, others: Fault = why): void {
     if (this.#fault) return;
     this.#fault = why;
     void this.#worker.terminate();
     this.#port?.close();
     const waiting = [...this.#pending.values()];
     this.#pending.clear();
-    for (const answer of waiting) answer({ ok: false, fault: why });
+    for (const answer of waiting) answer({ ok: false, fault: others });
     this.#tell(() => this.#events.lost?.(why));
   }
 
@@ -158,6 +186,8 @@ export class PluginWorker {
     this.#lastId += 1;
     const id = this.#lastId;
     return new Promise((resolve) => {
+      this.#worker.ref();
+      this.#port?.ref();
       this.#pending.set(id, (answer) => {
         const unknown = !answer.ok && answer.fault.code === "PW-REG-002";
         resolve(unknown ? { ok: false, fault: fault.unknown(command) } : answer);
@@ -228,7 +258,15 @@ export class PluginWorker {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
     pending?.(answer);
+    this.#rest();
     if (!answer.ok && answer.fault.fatal) this.#lose(answer.fault);
+  }
+
+  /** An idle plugin does not keep the host's process alive. */
+  #rest(): void {
+    if (this.#pending.size > 0) return;
+    this.#worker.unref();
+    this.#port?.unref();
   }
 
   #tell(report: () => void): void {

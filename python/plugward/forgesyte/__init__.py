@@ -12,19 +12,17 @@ before it is used. ``docs/migrate-forgesyte.md`` says what gets better at each o
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from types import ModuleType
 
 __all__ = ["MODULES", "alias"]
 
 MODULES = (
-    "lifecycle",
     "lifecycle.lifecycle_state",
     "lifecycle.lifecycle_manager",
-    "health",
     "health.health_model",
     "health.health_router",
-    "loader",
     "loader.plugin_errors",
     "loader.plugin_registry",
     "loader.dependency_checker",
@@ -41,14 +39,29 @@ MODULES = (
 def alias(package: str) -> None:
     """Let `import <package>.<module>` give the module of this package, for each of `MODULES`.
 
-    Modules of `package` that are not listed stay the host's own. Call it before the host imports them.
+    Call it before the host imports them. Everything else in `package` stays the host's own; where it has no package
+    of that name (`<package>.health`), this one's stands in.
     """
     for name in MODULES:
-        module = importlib.import_module(f"{__name__}.{name}")
-        sys.modules[f"{package}.{name}"] = module
-        parent, _, child = f"{package}.{name}".rpartition(".")
-        if parent in sys.modules:
-            setattr(sys.modules[parent], child, module)
+        _stand_in(package, name)
+    for name in ("lifecycle", "health", "loader"):
+        if not _exists(f"{package}.{name}"):
+            _stand_in(package, name)
+
+
+def _stand_in(package: str, name: str) -> None:
+    module = importlib.import_module(f"{__name__}.{name}")
+    sys.modules[f"{package}.{name}"] = module
+    parent, _, child = f"{package}.{name}".rpartition(".")
+    if parent in sys.modules:
+        setattr(sys.modules[parent], child, module)
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def __getattr__(name: str) -> ModuleType:

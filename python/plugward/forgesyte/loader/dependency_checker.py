@@ -58,7 +58,9 @@ class DependencyChecker:
             return requirement_problem(name) is None
         try:
             return importlib.util.find_spec(name) is not None
-        except (ImportError, ValueError, AttributeError):
+        except ValueError:  # a module without a spec: somebody put it there
+            return sys.modules.get(name) is not None
+        except (ImportError, AttributeError):
             return False
 
     def check_model_file(self, path: str | Path, read_bytes: int = 16) -> bool:
@@ -66,7 +68,7 @@ class DependencyChecker:
 
         Files of formats that are not known pass; a manifest's `models` entry can ask for a checksum.
         """
-        problem = model_problem(Path(path), read_bytes)
+        problem = model_problem(path, read_bytes)
         if problem:
             say(logger, logging.WARNING, "Model file %s: %s", path, problem)
         return problem is None

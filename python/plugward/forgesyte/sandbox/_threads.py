@@ -16,7 +16,7 @@ MAX_IDLE = 8
 T = TypeVar("T")
 
 
-class Stopped(BaseException):  # noqa: N818 - not an error of the tool's: the caller no longer waits
+class Stopped(BaseException):
     """Raised inside a tool whose caller no longer waits for it; no `except Exception` catches it."""
 
 

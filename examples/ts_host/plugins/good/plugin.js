@@ -1,0 +1,5 @@
+export default class {
+  add({ a, b }) {
+    return { sum: a + b };
+  }
+}

@@ -1,0 +1,5 @@
+export default class {
+  wait() {
+    return new Promise(() => {});
+  }
+}

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { after, before, test } from "node:test";
+import type { PluginHealth } from "plugward";
+import { type Host, makeHost } from "../src/server.js";
+
+let host: Host;
+let server: Server;
+let base = "";
+
+before(async () => {
+  host = await makeHost();
+  server = host.app.listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+
+after(async () => {
+  await host.runtime.close();
+  server.closeAllConnections();
+  server.close();
+});
+
+async function call(plugin: string, tool: string, body: unknown = {}): Promise<{ status: number; body: Record<string, unknown> }> {
+  const response = await fetch(`${base}/v1/plugins/${plugin}/tools/${tool}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+async function states(): Promise<Record<string, string>> {
+  const response = await fetch(`${base}/v1/plugins`);
+  assert.equal(response.status, 200);
+  return Object.fromEntries(((await response.json()) as PluginHealth[]).map((plugin) => [plugin.name, plugin.state]));
+}
+
+test("all four load", async () => {
+  assert.deepEqual(await states(), { good: "INITIALIZED", never: "INITIALIZED", spinning: "INITIALIZED", throwing: "INITIALIZED" });
+  assert.equal((await fetch(`${base}/readyz`)).status, 200);
+});
+
+test("while one spins and one never settles, the others answer and the event loop is free", async () => {
+  const delay = monitorEventLoopDelay({ resolution: 5 });
+  delay.enable();
+  const stuck = Promise.all([call("spinning", "spin"), call("never", "wait")]);
+  let answered = 0;
+  let settled = false;
+  void stuck.then(() => (settled = true));
+  while (!settled) {
+    const { status, body } = await call("good", "add", { a: answered, b: 1 });
+    assert.equal(status, 200);
+    assert.deepEqual(body["result"], { sum: answered + 1 });
+    assert.equal((await fetch(`${base}/livez`)).status, 200);
+    answered += 1;
+  }
+  delay.disable();
+  for (const { status, body } of await stuck) {
+    assert.equal(status, 504);
+    assert.equal(body["error_type"], "DeadlineExceeded");
+    assert.equal(body["effect"], "stopped");
+  }
+  assert.ok(answered > 10, `${answered} calls were answered meanwhile`);
+  assert.ok(delay.max / 1e6 < 500, `the event loop was held for ${delay.max / 1e6} ms of a 1000 ms spin`);
+});
+
+test("what throws is told, and only what failed is FAILED", async () => {
+  const now = await call("throwing", "now");
+  assert.equal(now.status, 500);
+  assert.equal(now.body["error"], "this plugin throws");
+  assert.equal(now.body["error_type"], "TypeError");
+  assert.equal(now.body["traceback"], undefined);
+  assert.deepEqual(await states(), { good: "INITIALIZED", never: "FAILED", spinning: "FAILED", throwing: "FAILED" });
+  assert.equal((await call("spinning", "spin")).status, 503);
+});
+
+test("each comes back with its next generation, and an error in a timer is blamed on its plugin", async () => {
+  for (const name of ["never", "spinning", "throwing"]) {
+    const response = await fetch(`${base}/v1/plugins/${name}/restart`, { method: "POST" });
+    assert.equal(response.status, 200);
+    assert.equal(((await response.json()) as { generation: number }).generation, 2);
+  }
+  assert.equal((await call("throwing", "later")).status, 200);
+  const end = Date.now() + 10_000;
+  while ((await states())["throwing"] !== "FAILED") assert.ok(Date.now() < end, "the timer's error was never blamed");
+  const health = (await (await fetch(`${base}/v1/plugins/throwing/health`)).json()) as PluginHealth;
+  assert.match(String(health.reason), /in a timer/);
+  assert.equal((await states())["good"], "INITIALIZED");
+});
+
+test("unknown plugins and tools are 404, and metrics count it all", async () => {
+  assert.equal((await call("nobody", "x")).status, 404);
+  assert.equal((await call("good", "nothing")).status, 404);
+  const text = await (await fetch(`${base}/metrics`)).text();
+  assert.match(text, /PW-CALL-005/);
+});

@@ -1,0 +1,180 @@
+//! Builds plugins whose code is JavaScript: asks the event loop, and waits on a thread of the core.
+
+use crate::signal::Signal;
+use crate::words::Answered;
+use parking_lot::Mutex;
+use plugward_core::call::{BuildContext, Built, BuiltTool, Call, Executor, Fault, Loader, Reply};
+use plugward_core::check::Finding;
+use plugward_core::manifest::Manifest;
+use plugward_core::{Code, Error, Result};
+use serde_json::json;
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+
+/// Requests to JavaScript that wait for their answer.
+pub(crate) struct Desk {
+    signal: Arc<Signal>,
+    waiting: Mutex<HashMap<u64, Sender<Answered>>>,
+    next: AtomicU64,
+    /// The thread whose event loop answers: it must never wait for itself.
+    home: ThreadId,
+}
+
+impl Desk {
+    /// A desk of the calling thread.
+    pub(crate) fn new(signal: Arc<Signal>) -> Self {
+        let home = std::thread::current().id();
+        Self {
+            signal,
+            waiting: Mutex::default(),
+            next: AtomicU64::new(1),
+            home,
+        }
+    }
+
+    fn ask(&self, kind: &str, payload: String) -> Result<(u64, Receiver<Answered>)> {
+        if std::thread::current().id() == self.home {
+            return Err(Error::new(Code::RuntimeReentrant).with_message(
+                "the event loop would wait for itself; call from JavaScript instead",
+            ));
+        }
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (tx, rx) = channel();
+        self.waiting.lock().insert(id, tx);
+        self.signal.send(kind, id, payload);
+        Ok((id, rx))
+    }
+
+    /// JavaScript's answer; one that nobody waits for any more is dropped.
+    pub(crate) fn answer(&self, id: u64, answer: Answered) {
+        if let Some(tx) = self.waiting.lock().remove(&id) {
+            let _ = tx.send(answer);
+        }
+    }
+
+    fn forget(&self, id: u64) {
+        self.waiting.lock().remove(&id);
+    }
+
+    /// Nobody answers any more: who waits is told at once.
+    pub(crate) fn close(&self) {
+        self.waiting.lock().clear();
+    }
+}
+
+/// Makes the generations of one JavaScript plugin. `tag` is TypeScript's own word for it.
+pub(crate) struct NodeLoader {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) tag: String,
+    pub(crate) patience: Duration,
+}
+
+impl Loader for NodeLoader {
+    fn check(&self, manifest: &Manifest) -> Vec<Finding> {
+        crate::packages::check(manifest)
+    }
+
+    fn build(&self, manifest: &Manifest, context: &BuildContext) -> Result<Built> {
+        let request = json!({
+            "manifest": manifest.to_value(),
+            "dir": manifest.dir,
+            "generation": context.generation,
+            "tag": self.tag,
+        });
+        let executor = NodeExecutor {
+            desk: Arc::clone(&self.desk),
+            plugin: manifest.name.clone(),
+            generation: context.generation,
+        };
+        let (id, answer) = self.desk.ask("build", request.to_string())?;
+        match answer.recv_timeout(self.patience) {
+            Ok(Answered::Built { tools }) => {
+                let tools = tools
+                    .into_iter()
+                    .map(|spec| BuiltTool { spec, handle: None })
+                    .collect();
+                Ok(Built {
+                    executor: Arc::new(executor),
+                    tools,
+                })
+            }
+            Ok(Answered::Fault { fault }) => Err(fault.into_error()),
+            Ok(Answered::Value { .. }) => Err(Error::new(Code::RuntimeInternal)),
+            Err(gone) => {
+                self.desk.forget(id);
+                executor.stop();
+                Err(not_built(gone, self.patience))
+            }
+        }
+    }
+}
+
+fn not_built(gone: RecvTimeoutError, patience: Duration) -> Error {
+    match gone {
+        RecvTimeoutError::Disconnected => Error::new(Code::RuntimeClosed),
+        RecvTimeoutError::Timeout => Error::new(Code::LoadConstruct).with_message(format!(
+            "import and construction did not end within {} ms",
+            patience.as_millis()
+        )),
+    }
+}
+
+/// Runs calls that the core itself makes (the probe); JavaScript's own calls take a ticket.
+struct NodeExecutor {
+    desk: Arc<Desk>,
+    plugin: String,
+    generation: u32,
+}
+
+impl NodeExecutor {
+    fn request(&self, call: &Call<'_>) -> String {
+        json!({
+            "plugin": self.plugin,
+            "generation": self.generation,
+            "tool": call.tool.spec.id,
+            "args": call.args.value(),
+        })
+        .to_string()
+    }
+}
+
+/// How often a waiting call looks whether its caller has given up.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Executor for NodeExecutor {
+    fn call(&self, call: &Call<'_>) -> std::result::Result<Reply, Fault> {
+        let (id, answer) = self
+            .desk
+            .ask("call", self.request(call))
+            .map_err(Fault::Error)?;
+        let limit = call
+            .deadline
+            .map(|d| d.saturating_duration_since(Instant::now()));
+        loop {
+            match answer.recv_timeout(LOOK) {
+                Ok(Answered::Value { value }) => return Ok(value.into()),
+                Ok(Answered::Fault { fault }) => return Err(fault.into_fault(limit)),
+                Ok(Answered::Built { .. }) => return Err(Fault::Cancelled),
+                Err(RecvTimeoutError::Timeout) if !(call.should_stop)() => {}
+                Err(_) => {
+                    self.desk.forget(id);
+                    return Err(Fault::Cancelled);
+                }
+            }
+        }
+    }
+
+    fn stop(&self) {
+        let which = json!({"plugin": self.plugin, "generation": self.generation});
+        self.desk.signal.send("stop", 0, which.to_string());
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

@@ -1,0 +1,306 @@
+/**
+ * The TypeScript half of one runtime: answers the core's signals and runs the calls that the core
+ * admits. It holds executors, which are code at work; states, counts and reasons are the core's.
+ */
+import { type BuildRequest, type BuildSite, type HostTools, build, startWorker } from "./builder";
+import { EventBus } from "./event_bus";
+import { type Executor, type Running, isRunning } from "./executor/executor";
+import { KeepAlive } from "./keep_alive";
+import { loadAddon, type NativeEnded, type NativeRuntime, type NativeTicket } from "./native";
+import { type ErrorValue, type Outcome, failure, outcomeOf } from "./outcome";
+import { errorValue, fromNative, native } from "./plugward_error";
+import { fault, type Fault, type Reply } from "./worker/fault";
+import type { PluginWorker } from "./worker/plugin_worker";
+
+/** One log record of the core. */
+export interface LogRecord {
+  readonly unix_ms: number;
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly plugin: string | null;
+  readonly message: string;
+  readonly code: string | null;
+  readonly detail: string | null;
+}
+
+interface Waiting {
+  resolve(text: string): void;
+  reject(error: unknown): void;
+}
+
+/** @internal See the module's text. */
+export class Door implements BuildSite {
+  readonly native: NativeRuntime;
+  readonly bus: EventBus;
+  readonly workers = new Map<number, PluginWorker>();
+  readonly hosts = new Map<string, HostTools>();
+  readonly configs = new Map<string, unknown>();
+  readonly #executors = new Map<string, Map<number, Executor>>();
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #running = new Map<number, { running: Running; limitMs: number }>();
+  readonly #alive = new KeepAlive();
+  readonly #onLog: ((record: LogRecord) => void) | undefined;
+  #lastId = 0;
+
+  constructor(options: Record<string, unknown>, onLog?: (record: LogRecord) => void) {
+    this.#onLog = onLog;
+    // The addon holds the function for ever; a weak reference lets a forgotten runtime go.
+    const self = new WeakRef(this);
+    const { NativeRuntime } = loadAddon();
+    this.native = native(
+      () => new NativeRuntime(JSON.stringify(options), onLog !== undefined, (kind, id, payload) => self.deref()?.signal(kind, id, payload)),
+    );
+    this.bus = new EventBus({
+      onFault: ({ event, what, error }) => this.native.log(null, "error", `a listener of "${event}" ${what}: ${textOf(error)}`),
+    });
+  }
+
+  /** Starts work of the addon and waits for its `done`. */
+  async ask(start: (id: number) => void): Promise<string> {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    this.#alive.hold();
+    try {
+      return await new Promise<string>((resolve, reject) => {
+        this.#waiting.set(id, { resolve, reject });
+        start(id);
+      });
+    } catch (error) {
+      throw fromNative(error);
+    } finally {
+      this.#waiting.delete(id);
+      this.#alive.release();
+    }
+  }
+
+  /** Calls a tool, whatever runs it. Never rejects. */
+  async call<T>(plugin: string, tool: string, args: unknown, deadlineMs?: number): Promise<Outcome<T>> {
+    try {
+      if (!this.#executors.has(plugin)) return await this.#callCore<T>(plugin, tool, args, deadlineMs);
+      const entered = this.#enter(plugin, tool, args, deadlineMs);
+      const open = "error" in entered ? this.#openTool(plugin, entered.error) : undefined;
+      if (open !== undefined) return await this.#named<T>(plugin, tool, open, args, deadlineMs);
+      if ("error" in entered) return failure(plugin, tool, entered.error);
+      const ticket = "full" in entered ? await this.#enterLater(plugin, tool, deadlineMs) : entered.ticket;
+      return await this.#run<T>(plugin, tool, args, ticket);
+    } catch (error) {
+      return failure(plugin, tool, asValue(error));
+    }
+  }
+
+  /** Calls an inline tool and answers at once; a tool that answers a promise is refused. */
+  callSync<T>(plugin: string, tool: string, args: unknown, deadlineMs?: number): Outcome<T> {
+    try {
+      const entered = this.#enter(plugin, tool, args, deadlineMs);
+      if ("error" in entered) return failure(plugin, tool, entered.error);
+      if ("full" in entered) return failure(plugin, tool, errorValue("PW-CALL-009"));
+      const { ticket } = entered;
+      const reply = this.#invoke(plugin, tool, args, ticket);
+      if (!isRunning(reply)) return this.#close<T>(plugin, tool, ticket, reply);
+      return this.#close<T>(plugin, tool, ticket, { ok: false, fault: fault.unserializable("the tool is asynchronous: use call()") });
+    } catch (error) {
+      return failure(plugin, tool, asValue(error));
+    }
+  }
+
+  /** Runs a snippet in a sandbox of its own, which no plugin shares. Never rejects. */
+  async runScript(code: string, deadlineMs: number, memoryMb: number): Promise<Outcome> {
+    const [name, tool, since] = ["sandbox", "execute", performance.now()] as const;
+    const sandbox = startWorker(this, "sandbox", { memoryMb });
+    if ("fault" in sandbox) return failure(name, tool, errorValue(sandbox.fault.code, sandbox.fault.message));
+    const running = sandbox.beginScript(code, "snippet.js");
+    const timer = setTimeout(() => running.expire(deadlineMs), deadlineMs);
+    const reply = await running.answer;
+    clearTimeout(timer);
+    void sandbox.stop();
+    const facts = { elapsedMs: performance.now() - since, generation: 0, callId: 0 };
+    if (reply.ok) return outcomeOf(name, tool, { ...facts, effect: "completed" }, reply.value);
+    const { code: why, message, type, traceback, effect } = reply.fault;
+    const error = { ...errorValue(why, message), ...(type === undefined ? {} : { type }), ...(traceback === undefined ? {} : { traceback }) };
+    return failure(name, tool, error, { ...facts, effect });
+  }
+
+  /** Stops everything that runs. */
+  async close(): Promise<void> {
+    const all = [...this.#executors.values()].flatMap((generations) => [...generations.values()]);
+    this.#executors.clear();
+    this.native.close();
+    await Promise.all(all.map((executor) => executor.stop()));
+    await Promise.all([...this.workers.values()].map((worker) => worker.stop()));
+  }
+
+  /** A worker was lost by its plugin's doing. */
+  lost(plugin: string, generation: number, why: Fault): void {
+    try {
+      this.native.fail(plugin, generation, JSON.stringify(why));
+    } catch {
+      // Unloaded meanwhile: there is nothing left to fail.
+    }
+  }
+
+  /** @internal What the addon says. */
+  signal(kind: string, id: number, payload: string): void {
+    if (kind === "done") this.#waiting.get(id)?.resolve(payload);
+    else if (kind === "error") this.#waiting.get(id)?.reject(new Error(payload));
+    else if (kind === "build") void this.#build(id, JSON.parse(payload) as BuildRequest);
+    else if (kind === "call") void this.#probe(id, JSON.parse(payload) as ProbeRequest);
+    else if (kind === "stop") this.#stop(JSON.parse(payload) as Which);
+    else if (kind === "deadline") this.#expire(id);
+    else if (kind === "heap") this.workers.get(id)?.full();
+    else if (kind === "log") this.#log(payload);
+  }
+
+  async #build(id: number, request: BuildRequest): Promise<void> {
+    const { name } = request.manifest;
+    const built = await build(this, request);
+    if ("fault" in built) return this.#answer(id, { fault: built.fault });
+    const generations = this.#executors.get(name) ?? new Map<number, Executor>();
+    this.#executors.set(name, generations.set(request.generation, built.executor));
+    this.#answer(id, { tools: built.executor.tools ?? [] });
+  }
+
+  async #probe(id: number, request: ProbeRequest): Promise<void> {
+    const executor = this.#executors.get(request.plugin)?.get(request.generation);
+    const reply = executor ? executor.invoke(request.tool, request.args) : ({ ok: false, fault: fault.cancelled() } as const);
+    const done = isRunning(reply) ? await reply.answer : reply;
+    this.#answer(id, done.ok ? { value: done.value ?? null } : { fault: done.fault });
+  }
+
+  #answer(id: number, answer: unknown): void {
+    try {
+      this.native.answer(id, JSON.stringify(answer));
+    } catch (error) {
+      this.native.answer(id, JSON.stringify({ fault: fault.unserializable(textOf(error)) }));
+    }
+  }
+
+  #stop({ plugin, generation }: Which): void {
+    const generations = this.#executors.get(plugin);
+    const executor = generations?.get(generation);
+    generations?.delete(generation);
+    if (generations?.size === 0) this.#executors.delete(plugin);
+    void executor?.stop();
+  }
+
+  #expire(callId: number): void {
+    const late = this.#running.get(callId);
+    late?.running.expire(late.limitMs);
+  }
+
+  #log(payload: string): void {
+    try {
+      this.#onLog?.(JSON.parse(payload) as LogRecord);
+    } catch {
+      // A log sink that raises must not end the host; the core keeps the latest records in a ring.
+    }
+  }
+
+  #enter(plugin: string, tool: string, args: unknown, deadlineMs?: number): Admission {
+    let entered = this.native.enter(plugin, tool, deadlineMs);
+    if (entered.needsArgs) entered = this.native.enter(plugin, tool, deadlineMs, jsonOf(args));
+    if (entered.ticket) return { ticket: entered.ticket };
+    if (entered.full) return { full: true };
+    return { error: JSON.parse(entered.error ?? "{}") as ErrorValue };
+  }
+
+  async #enterLater(plugin: string, tool: string, deadlineMs?: number): Promise<NativeTicket> {
+    let asked = 0;
+    await this.ask((id) => this.native.enterLater((asked = id), plugin, tool, deadlineMs));
+    const ticket = this.native.takeTicket(asked);
+    if (!ticket) throw new Error("the ticket that was waited for is not there");
+    return ticket;
+  }
+
+  #openTool(plugin: string, error: ErrorValue): string | undefined {
+    if (error.code !== "PW-REG-002") return undefined;
+    const generations = [...(this.#executors.get(plugin)?.values() ?? [])];
+    return generations.at(-1)?.openTool;
+  }
+
+  async #named<T>(plugin: string, tool: string, open: string, args: unknown, deadlineMs?: number): Promise<Outcome<T>> {
+    const outcome = await this.call<T>(plugin, open, { command: tool, payload: args }, deadlineMs);
+    return { ...outcome, tool };
+  }
+
+  #invoke(plugin: string, tool: string, args: unknown, ticket: NativeTicket): Reply | Running {
+    const executor = this.#executors.get(plugin)?.get(ticket.generation);
+    return executor ? executor.invoke(tool, args) : { ok: false, fault: fault.cancelled() };
+  }
+
+  async #run<T>(plugin: string, tool: string, args: unknown, ticket: NativeTicket): Promise<Outcome<T>> {
+    const reply = this.#invoke(plugin, tool, args, ticket);
+    if (!isRunning(reply)) return this.#close<T>(plugin, tool, ticket, reply);
+    const { callId } = ticket;
+    const limitMs = ticket.limitMs ?? undefined;
+    if (limitMs !== undefined) {
+      this.#running.set(callId, { running: reply, limitMs });
+      this.#alive.hold();
+    }
+    try {
+      return this.#close<T>(plugin, tool, ticket, await reply.answer);
+    } finally {
+      if (this.#running.delete(callId)) this.#alive.release();
+    }
+  }
+
+  #close<T>(plugin: string, tool: string, ticket: NativeTicket, reply: Reply): Outcome<T> {
+    const ended = this.#end(ticket, reply);
+    return outcomeOf(plugin, tool, ended, (reply.ok ? reply.value : undefined) as T);
+  }
+
+  #end(ticket: NativeTicket, reply: Reply): NativeEnded {
+    if (!reply.ok) return ticket.fault(JSON.stringify(reply.fault));
+    if (!ticket.wantsResult) return ticket.succeed();
+    let text: string;
+    try {
+      text = JSON.stringify(reply.value) ?? "null";
+    } catch (error) {
+      return ticket.fault(JSON.stringify(fault.unserializable(textOf(error))));
+    }
+    return ticket.succeed(text);
+  }
+
+  async #callCore<T>(plugin: string, tool: string, args: unknown, deadlineMs?: number): Promise<Outcome<T>> {
+    const text = jsonOf(args);
+    return JSON.parse(await this.ask((id) => this.native.call(id, plugin, tool, text, deadlineMs))) as Outcome<T>;
+  }
+}
+
+interface Which {
+  readonly plugin: string;
+  readonly generation: number;
+}
+
+interface ProbeRequest extends Which {
+  readonly tool: string;
+  readonly args: unknown;
+}
+
+type Admission = { readonly ticket: NativeTicket } | { readonly full: true } | { readonly error: ErrorValue };
+
+function jsonOf(args: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(args ?? {});
+  } catch (error) {
+    throw new TypeError(`the arguments have no JSON form: ${textOf(error)}`);
+  }
+  return text ?? "{}";
+}
+
+function textOf(error: unknown): string {
+  try {
+    return (error instanceof Error ? String(error.message) : String(error)).slice(0, 2000);
+  } catch {
+    return "(unprintable)";
+  }
+}
+
+/** Any error as the core would write it. */
+function asValue(error: unknown): ErrorValue {
+  const known = fromNative(error) as { code?: unknown; type?: unknown; message?: unknown; status?: unknown } | undefined;
+  if (typeof known?.code === "string" && known.code.startsWith("PW-")) {
+    const value = known as unknown as ErrorValue & { status: number };
+    return { ...errorValue(known.code), message: value.message, cause: value.cause, remedy: value.remedy };
+  }
+  return errorValue(error instanceof TypeError ? "PW-ABI-007" : "PW-RT-003", textOf(error));
+}

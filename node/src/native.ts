@@ -1,0 +1,87 @@
+/**
+ * The addon's interface, word for word what `node/native/*.rs` exports. Everything else in this
+ * package stands on it; nothing else requires the binary.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+/** Tells JavaScript something: `done`, `error`, `build`, `call`, `stop`, `deadline`, `heap` or `log`. */
+export type Signal = (kind: string, id: number, payload: string) => void;
+
+/** What became of a call. */
+export interface NativeEnded {
+  readonly effect: string;
+  readonly elapsedMs: number;
+  readonly generation: number;
+  readonly callId: number;
+  /** JSON of the error, if there is one. */
+  readonly error?: string;
+}
+
+/** A call under way. */
+export interface NativeTicket {
+  readonly callId: number;
+  readonly generation: number;
+  readonly wantsResult: boolean;
+  readonly limitMs: number | null;
+  succeed(result?: string): NativeEnded;
+  fault(fault: string): NativeEnded;
+}
+
+/** What asking for admission led to. */
+export interface NativeEntered {
+  readonly ticket?: NativeTicket;
+  readonly error?: string;
+  readonly needsArgs: boolean;
+  readonly full: boolean;
+}
+
+/** The core's runtime. Every method may throw an `Error` whose `code` is the catalogue's and whose message is JSON. */
+export interface NativeRuntime {
+  loadPath(id: number, path: string): void;
+  loadManifest(id: number, manifest: string, dir: string | null, tag: string | null, assumptions: string): void;
+  loadBroken(name: string, fault: string): string;
+  parse(path: string): string;
+  restart(id: number, name: string): void;
+  unload(name: string): void;
+  close(): void;
+  enter(plugin: string, tool: string, deadlineMs?: number | null, args?: string): NativeEntered;
+  enterLater(id: number, plugin: string, tool: string, deadlineMs?: number | null): void;
+  takeTicket(id: number): NativeTicket | null;
+  call(id: number, plugin: string, tool: string, args: string, deadlineMs?: number | null): void;
+  register(plugin: string, description: string, version: string): void;
+  mark(plugin: string, event: string, reason: string): string;
+  record(plugin: string, ok: boolean, elapsedMs?: number | null): void;
+  answer(id: number, answer: string): void;
+  fail(plugin: string, generation: number, fault: string): boolean;
+  kindOf(plugin: string): string | null;
+  log(plugin: string | null, level: string, text: string): void;
+  recentLogs(): string;
+  health(): string;
+  pluginHealth(plugin: string): string | null;
+  summary(): string;
+  metrics(): string;
+  expectWorker(token: number): void;
+  forgetWorker(token: number): void;
+}
+
+/** The addon. */
+export interface Addon {
+  readonly NativeRuntime: new (options: string, logs: boolean, signal: Signal) => NativeRuntime;
+  /** Makes the calling worker end alone when its heap is full; false where that cannot be had. */
+  guardHeap(token: number): boolean;
+  /** For a test of what becomes of a panic. */
+  panicOnPurpose(): void;
+  version(): string;
+}
+
+/** Where the binary is: beside the package's `package.json`. */
+export const addonPath = join(__dirname, "../../plugward.node");
+
+/** Loads the addon; may be called in any number of worker threads. */
+export function loadAddon(): Addon {
+  if (!existsSync(addonPath)) {
+    throw new Error(`plugward: ${addonPath} is not there; build it with "npm run addon"`);
+  }
+  return require(addonPath) as Addon;
+}

@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { after, test } from "node:test";
+import { Code, PluginHost, PlugwardError } from "plugward";
+import { folder, modulePlugin, until } from "./fixtures";
+
+const hosts: PluginHost[] = [];
+after(() => Promise.all(hosts.map((host) => host.dispose())));
+
+function fresh(options = {}): { host: PluginHost; lines: string[] } {
+  const lines: string[] = [];
+  const say = (text: string): unknown => lines.push(text);
+  const host = new PluginHost({ debug: say, info: say, warn: say, error: say }, options);
+  hosts.push(host);
+  return { host, lines };
+}
+
+function bare(name: string, code: string): string {
+  return join(folder({ "index.js": code }, name), "index.js");
+}
+
+test("a script declaring class Plugin: one method a command, named after its folder", async () => {
+  const { host, lines } = fresh();
+  assert.equal(await host.loadPlugin(bare("hello", "class Plugin { greet(p) { return 'hello ' + p.who } async later() { return typeof require + typeof process } nothing(p) { return typeof p } }")), true);
+  assert.deepEqual(host.getLoadedPlugins(), ["hello"]);
+  assert.equal(await host.executePluginCommand("hello", "greet", { who: "world" }), "hello world");
+  assert.equal(await host.executePluginCommand("hello", "later"), "undefinedundefined");
+  assert.equal(await host.executePluginCommand("hello", "nothing"), "undefined");
+  assert.ok(lines.some((line) => line.includes("sandbox")), "what was assumed is reported");
+});
+
+test("CommonJS with onCommand, and the init interface, with and without a manifest", async () => {
+  const commonJs = "module.exports = class { constructor(api) { this.name = api.name } async onCommand(cmd, payload) { if (cmd === 'echo') return {cmd, payload, name: this.name}; throw new Error('odd') } onShutdown() {} }";
+  const initShape = "module.exports = { init(api, bus, config) { this.seen = [typeof api, typeof bus.on, config.colour] }, onLoad(state) { this.seen.push(typeof state) }, onCommand(c) { return this.seen } }";
+  const { host } = fresh({ config: { colour: "red" } });
+  assert.ok(await host.loadPlugin(bare("common", commonJs)));
+  assert.deepEqual(await host.executePluginCommand("common", "echo", 5), { cmd: "echo", payload: 5, name: "common" });
+  await assert.rejects(host.executePluginCommand("common", "x"), /odd/);
+  assert.ok(await host.loadPlugin(bare("inits", initShape)));
+  assert.deepEqual(await host.executePluginCommand("inits", "any"), ["object", "function", "red", "undefined"]);
+  assert.ok(await host.loadPlugin(folder({ "manifest.json": { id: "dialect", entry_point: "main.js" }, "main.js": initShape })));
+  assert.deepEqual(await host.executePluginCommand("dialect", "any"), ["object", "function", "red", "undefined"]);
+});
+
+test("manifest dialects are understood and what was assumed is said", async () => {
+  const { host } = fresh();
+  const code = "module.exports = class { ping() { return 'pong' } }";
+  for (const [n, manifest] of [{ name: "d0", entry_point: "p.js" }, { id: "d1", entryPoint: "p.js", dependencies: {} }, { name: "d2", entrypoint: "p.js", kind: "node", dependencies: [] }].entries()) {
+    const path = folder({ "manifest.json": manifest, "p.js": code });
+    assert.ok(await host.loadPlugin(n === 1 ? join(path, "manifest.json") : path), JSON.stringify(host.loadReport(path)));
+    assert.equal(await host.executePluginCommand(`d${n}`, "ping"), "pong");
+  }
+  const path = folder({ "manifest.json": { name: "beside", entry_point: "p.js" }, "p.js": code });
+  assert.ok(await host.loadPlugin(join(path, "p.js")), "a script beside its manifest takes the manifest's name");
+  assert.deepEqual(host.getLoadedPlugins(), ["beside", "d0", "d1", "d2"]);
+});
+
+test("loading never throws, and a second plugin replaces nothing", async () => {
+  const { host, lines } = fresh();
+  for (const path of ["/nonexistent/plugin.js", "/nonexistent", bare("broken", "class Plugin {"), bare("empty", ""), folder({}), folder({ "manifest.json": "{" })]) {
+    assert.equal(await host.loadPlugin(path), false, path);
+  }
+  assert.ok(lines.length > 0);
+  assert.deepEqual(host.getLoadedPlugins(), []);
+  assert.ok(await host.loadPlugin(bare("a", "class Plugin { who() { return 'a' } }")));
+  assert.ok(await host.loadPlugin(bare("b", "class Plugin { who() { return 'b' } }")));
+  assert.equal(await host.loadPlugin(bare("a", "class Plugin { who() { return 'impostor' } }")), false);
+  assert.equal(await host.executePluginCommand("a", "who"), "a");
+  assert.equal(await host.executePluginCommand("b", "who"), "b");
+  assert.ok(await host.loadPlugin(bare("broken", "class Plugin { ok() { return 1 } }")), "a name that never came up is free again");
+});
+
+test("errors of commands: unknown ones, and the plugin's own", async () => {
+  const { host } = fresh();
+  await host.loadPlugin(bare("p", "class Plugin { bad() { throw new TypeError('my fault') } good() { return 1 } }"));
+  await assert.rejects(host.executePluginCommand("p", "nope"), /Command not found: nope/);
+  await assert.rejects(host.executePluginCommand("p", "constructor"), /Command not found: constructor/);
+  await assert.rejects(host.executePluginCommand("p", "__proto__"), /Command not found/);
+  await assert.rejects(host.executePluginCommand("q", "good"), /Plugin not found: q/);
+  await assert.rejects(host.executePluginCommand("p", "bad"), (error: unknown) => error instanceof PlugwardError && error.type === "TypeError" && error.message === "my fault");
+  assert.equal(await host.executePluginCommand("p", "good"), 1, "an exception does not end a plugin here");
+});
+
+test("onShutdown is called at unload, and the name is free again", async () => {
+  const { host } = fresh();
+  const code = "class Plugin { init(api, bus) { this.bus = bus } ping() { return 1 } onShutdown() { this.bus.emit('bye', 1) } }";
+  const bye = new Promise((resolve) => host.getEventBus().on("bye", resolve));
+  assert.ok(await host.loadPlugin(bare("p", code)));
+  assert.equal(await host.unloadPlugin("p"), true);
+  assert.equal(await bye, 1);
+  assert.equal(await host.unloadPlugin("p"), false);
+  await assert.rejects(host.executePluginCommand("p", "ping"), /Plugin not found/);
+  assert.ok(await host.loadPlugin(bare("p", code)));
+});
+
+test("execute answers a record, and refuses every way out", async () => {
+  const { host } = fresh();
+  assert.deepEqual(await host.execute("({a: 1})"), { a: 1 });
+  assert.deepEqual(await host.execute("typeof process"), { result: "undefined" });
+  for (const code of ["require('fs')", "process.exit()", "import('fs')", "fetch('http://127.0.0.1')", "this.constructor.constructor('return process')()", "new Function('return process')()", "new WebAssembly.Module(new Uint8Array(8))"]) {
+    await assert.rejects(host.execute(code), PlugwardError, code);
+  }
+  await assert.rejects(host.execute("for (;;) {}"), (error: unknown) => (error as PlugwardError).code === Code.CallDeadline);
+  await assert.rejects(host.execute("const m = new Map(); for (let i = 0; ; i++) m.set(i, {i})"), (error: unknown) => (error as PlugwardError).code === Code.CallMemory);
+});
+
+test("the event loop is free while a plugin spins", async () => {
+  const { host } = fresh({ deadlineMs: 1500 });
+  await host.loadPlugin(bare("spinner", "class Plugin { spin() { for (;;) {} } }"));
+  await host.loadPlugin(bare("good", "class Plugin { add(p) { return p.a + p.b } }"));
+  const delay = monitorEventLoopDelay({ resolution: 5 });
+  const spinning = host.executePluginCommand("spinner", "spin");
+  spinning.catch(() => undefined);
+  delay.enable();
+  let calls = 0;
+  const end = Date.now() + 1000;
+  while (Date.now() < end) {
+    assert.equal(await host.executePluginCommand("good", "add", { a: 1, b: 2 }), 3);
+    calls += 1;
+  }
+  delay.disable();
+  assert.ok(calls > 20, `only ${calls} calls while the other spun`);
+  assert.ok(delay.max / 1e6 < 750, `the event loop was held for ${delay.max / 1e6} ms`);
+  await assert.rejects(spinning, (error: unknown) => (error as PlugwardError).code === Code.CallDeadline);
+  assert.deepEqual(host.getLoadedPlugins(), ["good"]);
+  assert.equal(await host.restartPlugin("spinner"), true);
+});
+
+test("crashes of modules stay with their plugin", async () => {
+  const { host } = fresh();
+  for (const [name, body] of [["exit", "process.exit(0)"], ["timer", "setTimeout(() => { throw 1 }, 1); return new Promise(() => {})"], ["reject", "Promise.reject(undefined); return new Promise(() => {})"]]) {
+    await host.loadPlugin(modulePlugin(String(name), `module.exports = {go() { ${body} }}`));
+    await assert.rejects(host.executePluginCommand(String(name), "go"), PlugwardError);
+    await until(() => host.runtime.pluginHealth(String(name))?.state === "FAILED");
+  }
+});
+
+test("a logger that throws or is missing harms nobody", async () => {
+  const angry = (): never => {
+    throw new Error("disk full");
+  };
+  for (const logger of [undefined, {}, { info: angry, warn: angry, error: angry, debug: angry }]) {
+    const host = new PluginHost(logger);
+    hosts.push(host);
+    assert.equal(await host.loadPlugin("/nonexistent.js"), false);
+    assert.ok(await host.loadPlugin(bare("p", "class Plugin { x() { return 1 } }")));
+  }
+});

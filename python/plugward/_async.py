@@ -1,0 +1,182 @@
+"""Coroutines under a deadline: awaited on a running loop, or run to their end on a loop of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from plugward.errors import DeadlineExceeded
+
+if TYPE_CHECKING:
+    from plugward import _native
+
+GRACE = 0.005
+"""Seconds that a cancelled coroutine has to end before its caller goes on without it."""
+FIRST_NAP, LONGEST_NAP = 0.001, 0.05
+
+
+async def acall(
+    runtime: _native.Runtime,
+    waiting: Counter[str],
+    plugin: str,
+    tool: str,
+    args: Mapping[str, Any] | None,
+    deadline_ms: float | None,
+    progress: Callable[..., Any] | None,
+) -> _native.Outcome:
+    """Call a tool without holding a thread while it waits. Cancelling the awaiting task cancels the call."""
+    begun = runtime._begin(plugin, tool, args, deadline_ms, progress)
+    if isinstance(begun, int):
+        begun = await _turn(runtime, waiting, begun, (plugin, tool, args, deadline_ms, progress))
+    if not hasattr(begun, "seconds_left"):
+        return begun
+    try:
+        if begun.is_async:
+            return await _coroutine(begun)
+        return await _function(begun, progress or (args or {}).get("progress_callback"))
+    except BaseException:
+        begun.cancel()
+        raise
+
+
+async def _turn(runtime: _native.Runtime, waiting: Counter[str], queue: int, ask: tuple[Any, ...]) -> Any:
+    """Wait for a turn at a plugin that is full, as one of at most `queue`."""
+    plugin, tool, _, deadline_ms, _ = ask
+    if waiting[plugin] >= queue:
+        return runtime._no_turn(plugin, tool, False)
+    loop = asyncio.get_running_loop()
+    until = None if deadline_ms is None else loop.time() + deadline_ms / 1e3
+    nap = FIRST_NAP
+    waiting[plugin] += 1
+    try:
+        while True:
+            await asyncio.sleep(nap)
+            nap = min(nap * 2, LONGEST_NAP)
+            begun = runtime._begin(*ask)
+            if not isinstance(begun, int):
+                return begun
+            if until is not None and loop.time() >= until:
+                return runtime._no_turn(plugin, tool, True)
+    finally:
+        waiting[plugin] -= 1
+
+
+async def _coroutine(call: _native.PendingCall) -> _native.Outcome:
+    task = asyncio.ensure_future(_drive(call))
+    try:
+        await asyncio.wait({task}, timeout=call.seconds_left())
+        if task.done():
+            return _known(call.finish(*task.result()))
+        task.cancel()
+        await asyncio.wait({task}, timeout=GRACE)
+        return _known(call.expire(task.done()))
+    except BaseException:
+        task.cancel()
+        raise
+
+
+async def _drive(call: _native.PendingCall) -> tuple[bool, Any]:
+    """The coroutine's end as a value: a task that ends with SystemExit would end its loop."""
+    try:
+        return True, await call.steps()
+    except BaseException as error:  # noqa: BLE001 (a plugin may raise whatever it likes)
+        return False, error
+
+
+async def _function(call: _native.PendingCall, progress: Callable[..., Any] | None) -> _native.Outcome:
+    """A plain function on a pool thread; its reports are handled here, on the loop's thread."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[_native.Outcome] = loop.create_future()
+
+    def look() -> None:
+        outcome = None if done.done() else call.poll(progress)
+        if outcome is not None and not done.done():
+            done.set_result(outcome)
+
+    call.start(lambda: loop.call_soon_threadsafe(look))
+    await asyncio.wait({done}, timeout=call.seconds_left())
+    if not done.done():
+        return _known(call.expire(False))
+    return done.result()
+
+
+def _known(outcome: _native.Outcome | None) -> _native.Outcome:
+    if outcome is None:
+        raise RuntimeError("the call was ended twice")
+    return outcome
+
+
+# --- from plain code -------------------------------------------------------------------------------------------------
+
+
+def run_blocking(handler: Callable[..., Any], kwargs: Mapping[str, Any], seconds: float | None) -> Any:
+    """Run a coroutine function to its end, whether or not a loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _run(handler, kwargs, seconds)
+    return _run_elsewhere(handler, kwargs, seconds)
+
+
+def _run_elsewhere(handler: Callable[..., Any], kwargs: Mapping[str, Any], seconds: float | None) -> Any:
+    answer: list[tuple[bool, Any]] = []
+    context = contextvars.copy_context()
+
+    def body() -> None:
+        try:
+            answer.append((True, context.run(_run, handler, kwargs, seconds)))
+        except BaseException as error:  # noqa: BLE001 (it is raised again on the caller's thread)
+            answer.append((False, error))
+
+    thread = threading.Thread(target=body, name="plugward-loop", daemon=True)
+    thread.start()
+    thread.join(None if seconds is None else seconds + 2 * GRACE)
+    if not answer:
+        raise DeadlineExceeded("the coroutine did not end before its deadline")
+    ok, value = answer[0]
+    if not ok:
+        raise value
+    return value
+
+
+def _run(handler: Callable[..., Any], kwargs: Mapping[str, Any], seconds: float | None) -> Any:
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(_limited(handler, kwargs, seconds))
+    finally:
+        _close(loop)
+
+
+async def _limited(handler: Callable[..., Any], kwargs: Mapping[str, Any], seconds: float | None) -> Any:
+    task = asyncio.ensure_future(_caught(handler, kwargs))
+    await asyncio.wait({task}, timeout=seconds)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=GRACE)
+        raise DeadlineExceeded("the coroutine did not end before its deadline")
+    ok, value = task.result()
+    if not ok:
+        raise value
+    return value
+
+
+async def _caught(handler: Callable[..., Any], kwargs: Mapping[str, Any]) -> tuple[bool, Any]:
+    try:
+        return True, await handler(**kwargs)
+    except BaseException as error:  # noqa: BLE001 (as in `_drive`)
+        return False, error
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """Close a loop without waiting for tasks that refuse to end."""
+    left = [task for task in asyncio.all_tasks(loop) if not task.done()]
+    for task in left:
+        task.cancel()
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # nobody can wait for them
+    if left:
+        loop.run_until_complete(asyncio.sleep(0))
+    loop.close()

@@ -1,0 +1,79 @@
+"""Loads plugins: whatever goes wrong, the plugin is listed with its reason and the start-up goes on."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import plugward
+
+from ..sandbox._calls import say
+from . import plugin_registry
+from ._sources import PluginSource, manifest_beside
+from .plugin_errors import PluginImportError, PluginInitError, PluginLoadError, PluginValidationError
+
+__all__ = ["PluginLoader", "get_plugin_loader"]
+
+logger = logging.getLogger(__name__)
+
+STEPS: dict[str | None, type[PluginLoadError]] = {
+    plugward.Code.LOAD_IMPORT: PluginImportError,
+    plugward.Code.LOAD_ENTRYPOINT: PluginImportError,
+    plugward.Code.LOAD_CONSTRUCT: PluginInitError,
+    plugward.Code.LOAD_VALIDATE: PluginValidationError,
+    plugward.Code.LOAD_PROBE: PluginValidationError,
+    plugward.Code.LOAD_TOOLS: PluginValidationError,
+}
+
+
+def get_registry() -> plugin_registry.PluginRegistry:
+    """The registry of this moment; looked up here so that it can be replaced at either module."""
+    return plugin_registry.get_registry()
+
+
+class PluginLoader:
+    """Loads into the registry. Dependencies are checked first, so that nothing is imported in vain."""
+
+    def load_plugin(self, plugin_name: str, plugin_path: str, description: str = "", version: str = "") -> bool:
+        """Whether the plugin takes calls now. Never raises: what went wrong is in the registry and in the log.
+
+        `plugin_path` is `module:Class`, `module.Class`, a module with one plugin class, a file, or a folder. A
+        `manifest.json` beside it adds what the plugin needs. Loading a name again begins its next generation.
+        """
+        try:
+            self.load(plugin_name, plugin_path, description, version)
+        except PluginLoadError as error:
+            detail = f"\n{error.__cause__}" if error.__cause__ else ""
+            say(logger, logging.ERROR, "Plugin '%s' was not loaded: %s%s", plugin_name, error, detail)
+            return False
+        say(logger, logging.INFO, "Plugin '%s' loaded from %s", plugin_name, plugin_path)
+        return True
+
+    def load(self, plugin_name: str, plugin_path: str, description: str = "", version: str = "") -> None:
+        """`load_plugin` for callers that want the reason.
+
+        Raises:
+            PluginLoadError: or the subclass that names the step.
+        """
+        registry = get_registry()
+        given = {"name": plugin_name, "description": description or None, "version": version or None}
+        try:
+            known = manifest_beside(plugin_path)
+            manifest = {**known, **{key: value for key, value in given.items() if value}}
+            report = registry.load(("factory", PluginSource(plugin_path)), manifest)
+        except plugward.PlugwardError as error:
+            report = registry.load_broken(plugin_name, error)
+        if not report.ok:
+            raise STEPS.get(report.code, PluginLoadError)(report.error) from _traceback(report)
+
+
+def _traceback(report: plugward.LoadReport) -> Any:
+    return PluginLoadError(report.traceback) if report.traceback else None
+
+
+_loader = PluginLoader()
+
+
+def get_plugin_loader() -> PluginLoader:
+    """The loader of this process."""
+    return _loader

@@ -1,0 +1,123 @@
+//! Runs one generation of a Python plugin on the core's own (JSON) path: probe calls, other doors.
+
+use crate::convert;
+use crate::fault::{Limit, classify};
+use crate::invoke;
+use crate::names;
+use crate::tool::PyTool;
+use plugward_core::call::{Call, Executor, Fault, Reply};
+use plugward_core::error::{Code, Error, Result};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// One generation.
+pub(crate) struct PythonExecutor {
+    /// What `plugward._loading.build` returned.
+    built: Py<PyAny>,
+    stopped: AtomicBool,
+}
+
+impl PythonExecutor {
+    pub(crate) fn new(built: Py<PyAny>) -> Self {
+        Self {
+            built,
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    /// The plugin's object.
+    pub(crate) fn instance(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.built
+            .bind(py)
+            .getattr("instance")
+            .ok()
+            .map(Bound::unbind)
+    }
+}
+
+impl Executor for PythonExecutor {
+    fn call(&self, call: &Call<'_>) -> std::result::Result<Reply, Fault> {
+        let gone = || Fault::Error(Error::new(Code::RuntimeClosed));
+        let tool = PyTool::of(call.tool).ok_or_else(gone)?;
+        Python::try_attach(|py| on_values(py, call, tool)).unwrap_or_else(|| Err(gone()))
+    }
+
+    fn validate(&self) -> Result<()> {
+        Python::try_attach(|py| {
+            let answer = names::validate(py).and_then(|f| f.call1((&self.built,)));
+            step(py, answer).map(|_| ())
+        })
+        .unwrap_or_else(|| Err(Error::new(Code::RuntimeClosed)))
+    }
+
+    fn stop(&self) {
+        if self.stopped.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        Python::try_attach(|py| {
+            let _ = names::stop(py).and_then(|f| f.call1((&self.built,)));
+        });
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn on_values(py: Python<'_>, call: &Call<'_>, tool: &PyTool) -> std::result::Result<Reply, Fault> {
+    let internal = |e: PyErr| crate::call::internal(py, &e).fault;
+    let given = convert::to_python(py, call.args.value()).map_err(internal)?;
+    let kwargs = given.cast::<PyDict>().map_err(|_| Fault::RefusedInput {
+        message: "the arguments must be an object".to_owned(),
+    })?;
+    let handler = tool.handler.bind(py);
+    let result = if tool.is_async {
+        let args: PyResult<Bound<'_, PyTuple>> = (handler, kwargs, None::<f64>).into_pyobject(py);
+        names::run_blocking(py).and_then(|run| invoke::call(run, &args?, None))
+    } else {
+        invoke::call_kwargs(handler, Some(kwargs))
+    };
+    let value = result.map_err(|error| {
+        crate::watchdog::with(|dog| Some(classify(py, error, tool, Limit::none(), dog).fault))
+            .unwrap_or(Fault::Cancelled)
+    })?;
+    let found = convert::to_value(&value);
+    match found.opaque.first() {
+        None => Ok(Reply::from(found.value)),
+        Some(place) => Err(Fault::Error(
+            Error::new(Code::CallUnserializable).with_message(format!(
+                "the result of {}.{} has no JSON form at {}",
+                call.plugin,
+                call.tool.spec.id,
+                if place.is_empty() { "the top" } else { place }
+            )),
+        )),
+    }
+}
+
+/// A step of loading: `(value, None)` or `(None, (code, message, traceback))`.
+pub(crate) fn step<'py>(
+    py: Python<'py>,
+    answer: PyResult<Bound<'py, PyAny>>,
+) -> Result<Bound<'py, PyAny>> {
+    type Told = (String, String, Option<String>);
+    let told = answer.and_then(|a| a.extract::<(Bound<'py, PyAny>, Option<Told>)>());
+    match told {
+        Ok((value, None)) => Ok(value),
+        Ok((_, Some((code, message, traceback)))) => {
+            let code = Code::from_code(&code).unwrap_or(Code::LoadConstruct);
+            let error = Error::new(code).with_message(message);
+            Err(match traceback {
+                Some(text) => error.with_traceback(text),
+                None => error,
+            })
+        }
+        Err(error) => {
+            let text =
+                crate::watchdog::with(|d| Some(crate::describe::message(error.value(py), d)));
+            Err(Error::new(Code::LoadConstruct).with_message(text.unwrap_or_default()))
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `plugward._native`: the Python door. The package `plugward` is built on it.
+
+mod call;
+mod check;
+mod convert;
+mod describe;
+mod error;
+mod executor;
+mod fault;
+mod interrupt;
+mod invoke;
+mod loader;
+mod log;
+mod manifest;
+mod meeting;
+mod names;
+mod outcome;
+mod pending;
+mod progress;
+mod raw;
+mod report;
+mod runtime;
+mod steps;
+mod thread;
+mod tool;
+mod watchdog;
+
+use pyo3::prelude::*;
+
+/// The native half of Plugward; use the package `plugward`.
+#[pymodule(gil_used = false)]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("MANIFEST_SCHEMA", manifest::PUBLISHED)?;
+    module.add_class::<runtime::Runtime>()?;
+    module.add_class::<outcome::Outcome>()?;
+    module.add_class::<report::LoadReport>()?;
+    module.add_class::<pending::PendingCall>()?;
+    module.add_class::<steps::Steps>()?;
+    module.add_class::<progress::Progress>()?;
+    module.add_function(wrap_pyfunction!(check::check_manifest, module)?)?;
+    module.add_function(wrap_pyfunction!(manifest::read_manifest, module)?)?;
+    module.add_function(wrap_pyfunction!(manifest::discover_plugins, module)?)?;
+    Ok(())
+}

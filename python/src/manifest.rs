@@ -1,0 +1,61 @@
+//! Manifests from Python: paths, dicts.
+
+use crate::convert;
+use crate::error::OrRaise;
+use plugward_core::manifest::{Manifest, Parsed, SCHEMA, discover};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use std::path::PathBuf;
+
+/// The manifest that `source` (a path, or a dict of data) means.
+pub(crate) fn parsed(source: &Bound<'_, PyAny>) -> PyResult<Parsed> {
+    let py = source.py();
+    if source.is_instance_of::<PyDict>() {
+        return Manifest::from_value(convert::to_value(source).value).or_raise(py);
+    }
+    let path: PathBuf = source.extract()?;
+    py.detach(|| Manifest::from_path(&path)).or_raise(py)
+}
+
+/// The manifest at a path, or made of a dict: `{"manifest": ..., "assumptions": [...]}`.
+///
+/// Raises `PlugwardError` that lists every problem.
+#[pyfunction]
+pub(crate) fn read_manifest<'py>(
+    py: Python<'py>,
+    source: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let found = parsed(source)?;
+    let dict = PyDict::new(py);
+    dict.set_item(
+        "manifest",
+        convert::to_python(py, &found.manifest.to_value())?,
+    )?;
+    dict.set_item("assumptions", convert::serialised(py, &found.assumptions)?)?;
+    dict.set_item("dir", found.manifest.dir)?;
+    Ok(dict)
+}
+
+/// Every plugin at a path, the unreadable ones included: `{"name", "path", "error"}`.
+#[pyfunction]
+pub(crate) fn discover_plugins(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyList>> {
+    let list = PyList::empty(py);
+    for candidate in py.detach(|| discover(&path)) {
+        let dict = PyDict::new(py);
+        let name = candidate
+            .result
+            .as_ref()
+            .map_or(&candidate.fallback_name, |p| &p.manifest.name);
+        dict.set_item("name", name)?;
+        dict.set_item("path", &candidate.path)?;
+        match &candidate.result {
+            Ok(_) => dict.set_item("error", py.None())?,
+            Err(error) => dict.set_item("error", convert::to_python(py, &error.to_value())?)?,
+        }
+        list.append(dict)?;
+    }
+    Ok(list)
+}
+
+/// The published JSON Schema of a manifest, as text.
+pub(crate) const PUBLISHED: &str = SCHEMA;

@@ -1,0 +1,48 @@
+//! Python objects that are looked up once.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyTuple, PyType};
+
+macro_rules! imported {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $module:literal, $attr:literal;)*) => {
+        $( $(#[$doc])* pub(crate) fn $name<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, $type>> {
+            static CELL: PyOnceLock<Py<$type>> = PyOnceLock::new();
+            CELL.import(py, $module, $attr)
+        } )*
+    };
+}
+
+imported! {
+    /// Raised in a call whose deadline has passed.
+    deadline_exceeded: PyType = "plugward.errors", "DeadlineExceeded";
+    /// Raised by a plugin that refuses its input.
+    invalid_input: PyType = "plugward.errors", "InvalidInput";
+    /// Raised where the host misuses the API.
+    plugward_error: PyType = "plugward.errors", "PlugwardError";
+    /// Raised by `Outcome.unwrap`.
+    plugin_call_error: PyType = "plugward.errors", "PluginCallError";
+    /// Builds plugins.
+    build: PyAny = "plugward._loading", "build";
+    /// Ends plugins.
+    stop: PyAny = "plugward._loading", "stop";
+    /// Asks a plugin whether it is fit.
+    validate: PyAny = "plugward._loading", "validate";
+    /// Checks packages.
+    check_packages: PyAny = "plugward._packages", "check";
+    /// Runs a coroutine to its end.
+    run_blocking: PyAny = "plugward._async", "run_blocking";
+    /// Formats an exception, whatever it is.
+    format_exception: PyAny = "plugward._describe", "format_exception";
+    /// Writes one record to `logging`.
+    emit: PyAny = "plugward._logging", "emit";
+    /// Copies the context of the calling thread.
+    copy_context: PyAny = "contextvars", "copy_context";
+}
+
+/// `()`.
+pub(crate) fn no_args(py: Python<'_>) -> &Bound<'_, PyTuple> {
+    static CELL: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
+    CELL.get_or_init(py, || PyTuple::empty(py).unbind())
+        .bind(py)
+}

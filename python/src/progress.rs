@@ -1,0 +1,88 @@
+//! A progress callback of the caller, called by a plugin on another thread: the call travels to
+//! the caller's thread, its answer or exception travels back.
+
+use crate::meeting::Meeting;
+use crate::names;
+use plugward_core::sandbox::{Handoff, Next};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::sync::{Arc, Weak};
+
+type Reply = Handoff<Option<PyResult<Py<PyAny>>>>;
+
+/// One call of the callback, on its way to the caller's thread.
+pub(crate) struct Report {
+    args: Py<PyTuple>,
+    kwargs: Option<Py<PyDict>>,
+    reply: Arc<Reply>,
+}
+
+impl Report {
+    /// Calls the callback, on the thread that it belongs to.
+    pub(crate) fn answer(self, py: Python<'_>, callback: &Bound<'_, PyAny>) {
+        let kwargs = self.kwargs.as_ref().map(|k| k.bind(py));
+        let answer = callback.call(self.args.bind(py), kwargs).map(Bound::unbind);
+        let _ = self.reply.finish(Some(answer));
+    }
+}
+
+impl Drop for Report {
+    /// Nobody will answer: the plugin must not wait.
+    fn drop(&mut self) {
+        let _ = self.reply.finish(None);
+    }
+}
+
+/// What a plugin on another thread gets in place of its caller's callback.
+#[pyclass(frozen, module = "plugward")]
+pub(crate) struct Progress {
+    meeting: Weak<Meeting>,
+}
+
+impl Progress {
+    /// For the plugin's side of `meeting`.
+    pub(crate) fn new(meeting: &Arc<Meeting>) -> Self {
+        Self {
+            meeting: Arc::downgrade(meeting),
+        }
+    }
+
+    fn left(py: Python<'_>) -> PyErr {
+        match names::deadline_exceeded(py).and_then(|c| c.call1(("the caller has left",))) {
+            Ok(exception) => PyErr::from_value(exception),
+            Err(error) => error,
+        }
+    }
+}
+
+#[pymethods]
+impl Progress {
+    #[pyo3(signature = (*args, **kwargs))]
+    fn __call__(
+        &self,
+        py: Python<'_>,
+        args: Bound<'_, PyTuple>,
+        kwargs: Option<Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        let Some(meeting) = self.meeting.upgrade() else {
+            return Err(Self::left(py));
+        };
+        let reply = Arc::new(Reply::default());
+        reply.begin();
+        let report = Report {
+            args: args.unbind(),
+            kwargs: kwargs.map(Bound::unbind),
+            reply: Arc::clone(&reply),
+        };
+        let answer = py.detach(move || {
+            // A report that is not taken is dropped, and so answers itself.
+            let _ = meeting.post(report);
+            drop(meeting);
+            match reply.next(None) {
+                Next::Done(answer) => answer,
+                Next::Message(()) | Next::Deadline => None,
+            }
+        });
+        answer.unwrap_or_else(|| Err(Self::left(py)))
+    }
+}

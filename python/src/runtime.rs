@@ -1,0 +1,477 @@
+//! The runtime as Python sees it. What a call does is in `call`, how plugins are made in `loader`.
+
+use crate::call::{self, Request};
+use crate::convert;
+use crate::error::{OrRaise, exception};
+use crate::executor::PythonExecutor;
+use crate::interrupt::{self, Interrupts};
+use crate::loader::PythonLoader;
+use crate::log::LoggingSink;
+use crate::names;
+use crate::outcome::Outcome;
+use crate::pending::{Begun, PendingCall};
+use crate::report::LoadReport;
+use crate::thread::PythonThreads;
+use plugward_core::error::{Code, Error};
+use plugward_core::lifecycle::{Event, State};
+use plugward_core::manifest::{Kind, Manifest, Parsed};
+use plugward_core::sandbox::Pool;
+use plugward_core::{Runtime as Core, RuntimeOptions};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyMapping, PyString};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Threads that the runtime lends to awaited calls of plugins that have none of their own.
+const LENT_THREADS: u32 = 32;
+
+/// One instance of Plugward in a process: plugins, calls, health, logs.
+#[pyclass(subclass, frozen, name = "Runtime", module = "plugward._native")]
+pub(crate) struct Runtime {
+    core: Core,
+    interrupts: Interrupts,
+    lent: OnceLock<Arc<Pool>>,
+}
+
+impl Runtime {
+    /// The core's.
+    #[inline]
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// What stops calls.
+    pub(crate) fn interrupts(&self) -> &Interrupts {
+        &self.interrupts
+    }
+
+    /// Threads for awaited calls of plugins without their own.
+    pub(crate) fn lent(&self) -> Arc<Pool> {
+        let made = || {
+            Arc::new(Pool::new(
+                "await",
+                LENT_THREADS,
+                Some(Arc::new(PythonThreads)),
+            ))
+        };
+        Arc::clone(self.lent.get_or_init(made))
+    }
+
+    fn stranger(&self) -> bool {
+        // After a fork any lock may be held for ever by a thread that stayed in the parent.
+        self.core.is_foreign()
+    }
+}
+
+fn seconds(py: Python<'_>, name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value).map_err(|_| {
+        let text = format!("{name} must be a number of seconds, not {value}");
+        exception(py, &Error::new(Code::RuntimeOption).with_message(text))
+    })
+}
+
+fn options(
+    py: Python<'_>,
+    audit: Option<&Bound<'_, PyAny>>,
+    lock_timeout: f64,
+    load_timeout: f64,
+    default_deadline_ms: Option<f64>,
+    log_queue: usize,
+) -> PyResult<RuntimeOptions> {
+    if audit.is_some() {
+        let error = Error::new(Code::RuntimeOption)
+            .with_message("audit: this build has no audit log")
+            .with_remedy("leave audit out; faults and restarts are in the log and in health");
+        return Err(exception(py, &error));
+    }
+    let deadline = default_deadline_ms
+        .map(|ms| seconds(py, "default_deadline_ms", ms / 1e3))
+        .transpose()?;
+    Ok(RuntimeOptions {
+        lock_timeout: seconds(py, "lock_timeout", lock_timeout)?,
+        load_timeout: seconds(py, "load_timeout", load_timeout)?,
+        default_deadline: deadline,
+        log_queue,
+        ..RuntimeOptions::default()
+    })
+}
+
+#[pymethods]
+impl Runtime {
+    #[new]
+    #[pyo3(signature = (*, audit=None, lock_timeout=1.0, load_timeout=60.0,
+                        default_deadline_ms=None, log_queue=1024, logging=true))]
+    fn new(
+        py: Python<'_>,
+        audit: Option<&Bound<'_, PyAny>>,
+        lock_timeout: f64,
+        load_timeout: f64,
+        default_deadline_ms: Option<f64>,
+        log_queue: usize,
+        logging: bool,
+    ) -> PyResult<Self> {
+        let options = options(
+            py,
+            audit,
+            lock_timeout,
+            load_timeout,
+            default_deadline_ms,
+            log_queue,
+        )?;
+        // Looked up now: a delivery must not import anything.
+        names::deadline_exceeded(py)?;
+        interrupt::note_main_thread(py)?;
+        let core = Core::new(options).or_raise(py)?;
+        let interrupts = Interrupts::default();
+        core.set_interrupter(Box::new(interrupts.clone()));
+        let source = ("entrypoint",).into_pyobject(py)?.into_any().unbind();
+        core.set_loader(Kind::Python, Arc::new(PythonLoader::new(source)));
+        if logging {
+            core.log().set_sink(Some(Arc::new(LoggingSink)));
+        }
+        Ok(Self {
+            core,
+            interrupts,
+            lent: OnceLock::new(),
+        })
+    }
+
+    /// Calls a tool with `args` by name. Whatever the plugin does is in the outcome.
+    #[pyo3(signature = (plugin, tool, args=None, *, deadline_ms=None, progress=None))]
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        plugin: &Bound<'py, PyString>,
+        tool: &Bound<'py, PyString>,
+        args: Option<&Bound<'py, PyAny>>,
+        deadline_ms: Option<f64>,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Outcome> {
+        let owned;
+        let args = match args {
+            None => None,
+            Some(given) => Some(match given.cast::<PyDict>() {
+                Ok(dict) => dict,
+                Err(_) => {
+                    owned = mapping(given)?;
+                    &owned
+                }
+            }),
+        };
+        let ask = Request {
+            plugin,
+            tool,
+            args,
+            deadline_ms,
+            progress,
+        };
+        call::call(self, py, &ask).or_host(py)
+    }
+
+    /// Begins an awaited call: an `Outcome` where it is over at once, a `PendingCall`, or, where
+    /// the plugin is full, the length of its queue.
+    #[pyo3(name = "_begin", signature = (plugin, tool, args=None, deadline_ms=None, progress=None))]
+    fn begin<'py>(
+        slf: &Bound<'py, Self>,
+        plugin: &Bound<'py, PyString>,
+        tool: &Bound<'py, PyString>,
+        args: Option<&Bound<'py, PyAny>>,
+        deadline_ms: Option<f64>,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Begun> {
+        let args = args.map(mapping).transpose()?;
+        let ask = Request {
+            plugin,
+            tool,
+            args: args.as_ref(),
+            deadline_ms,
+            progress,
+        };
+        PendingCall::begin(slf, &ask)
+    }
+
+    /// The outcome of a call that found no turn: `PW-CALL-009` or, at its deadline, `-010`.
+    #[pyo3(name = "_no_turn")]
+    fn no_turn(
+        &self,
+        plugin: &Bound<'_, PyString>,
+        tool: &Bound<'_, PyString>,
+        timed_out: bool,
+    ) -> Outcome {
+        let code = if timed_out {
+            Code::CallQueueTimeout
+        } else {
+            Code::CallBusy
+        };
+        Outcome::refused(plugin, tool, Error::new(code))
+    }
+
+    /// Loads every plugin at `path`: a manifest, a plugin's folder, or a folder of them.
+    fn load(&self, py: Python<'_>, path: PathBuf) -> Vec<LoadReport> {
+        let reports = py.detach(|| self.core.load_path(&path));
+        reports.into_iter().map(LoadReport::from).collect()
+    }
+
+    /// Loads one plugin whose code is in memory.
+    #[pyo3(name = "_add", signature = (source, manifest))]
+    fn add(
+        &self,
+        py: Python<'_>,
+        source: Py<PyAny>,
+        manifest: &Bound<'_, PyDict>,
+    ) -> PyResult<LoadReport> {
+        let parsed = in_memory(manifest)?;
+        let loader = Arc::new(PythonLoader::new(source));
+        Ok(py.detach(|| self.core.load_with(parsed, loader)).into())
+    }
+
+    /// Lists a plugin that cannot be loaded, FAILED with its reason.
+    #[pyo3(name = "_add_broken")]
+    fn add_broken(&self, py: Python<'_>, name: &str, code: &str, message: &str) -> LoadReport {
+        let code = Code::from_code(code).unwrap_or(Code::LoadImport);
+        let error = Error::new(code).with_message(message);
+        py.detach(|| self.core.load_broken(name, error)).into()
+    }
+
+    /// Lists a plugin that the host executes itself; its state then follows `mark`.
+    #[pyo3(signature = (name, description="", version=""))]
+    fn register(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        description: &str,
+        version: &str,
+    ) -> PyResult<()> {
+        py.detach(|| self.core.register(name, description, version))
+            .or_raise(py)
+    }
+
+    /// Says what happened to such a plugin: a state, or an event. Returns the state it led to.
+    #[pyo3(signature = (name, what, reason=""))]
+    fn mark(&self, py: Python<'_>, name: &str, what: &str, reason: &str) -> PyResult<&'static str> {
+        let event = self.event(name, what).or_raise(py)?;
+        py.detach(|| self.core.mark(name, event, reason))
+            .map(State::as_str)
+            .or_raise(py)
+    }
+
+    /// Counts one execution of such a plugin.
+    #[pyo3(signature = (name, ok, elapsed_ms=None))]
+    fn record(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        ok: bool,
+        elapsed_ms: Option<f64>,
+    ) -> PyResult<()> {
+        self.core
+            .usable()
+            .and_then(|()| self.core.record(name, ok, elapsed_ms))
+            .or_raise(py)
+    }
+
+    /// Begins the plugin's next generation.
+    fn restart(&self, py: Python<'_>, name: &str) -> PyResult<LoadReport> {
+        py.detach(|| self.core.restart(name))
+            .map(LoadReport::from)
+            .or_raise(py)
+    }
+
+    /// Ends a plugin and forgets it.
+    fn unload(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        py.detach(|| self.core.unload(name)).or_raise(py)
+    }
+
+    /// Takes no further calls, ends all plugins and flushes the log.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| {
+            if !self.stranger() {
+                self.core.close();
+                if let Some(lent) = self.lent.get() {
+                    lent.close();
+                }
+            }
+        });
+    }
+
+    /// Health of every plugin, sorted by name.
+    fn health<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if self.stranger() {
+            return convert::serialised(py, &Vec::<u8>::new());
+        }
+        convert::serialised(py, &self.core.health())
+    }
+
+    /// The same as JSON text.
+    fn health_json(&self, py: Python<'_>) -> String {
+        if self.stranger() {
+            return "[]".to_owned();
+        }
+        py.detach(|| self.core.health_json())
+    }
+
+    /// Health of one plugin; `None` where there is none of that name.
+    fn plugin_health<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let found = (!self.stranger())
+            .then(|| self.core.plugin_health(name))
+            .flatten();
+        found
+            .map(|health| convert::serialised(py, &health))
+            .transpose()
+    }
+
+    /// Counts by state, and whether the runtime is ready.
+    fn summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let found = convert::serialised(py, &self.core.summary())?;
+        if self.stranger() {
+            found.set_item("ready", false)?;
+            found.set_item("reason", Error::new(Code::RuntimeForked).message())?;
+        }
+        let lent = self.lent.get().map_or(0, |pool| pool.abandoned());
+        found.set_item("abandoned_lent_threads", lent)?;
+        Ok(found)
+    }
+
+    /// All figures as OpenMetrics text.
+    fn metrics(&self, py: Python<'_>) -> String {
+        if self.stranger() {
+            return String::new();
+        }
+        py.detach(|| self.core.metrics_text())
+    }
+
+    /// The names of all plugins, sorted.
+    fn list(&self) -> Vec<String> {
+        self.core
+            .registry()
+            .snapshot()
+            .plugins()
+            .iter()
+            .map(|p| p.name.clone())
+            .collect()
+    }
+
+    /// The tools of one plugin or of all: `{plugin, id, description, input_schema, ...}`.
+    #[pyo3(signature = (plugin=None))]
+    fn tools<'py>(
+        &self,
+        py: Python<'py>,
+        plugin: Option<&str>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let snapshot = self.core.registry().snapshot();
+        let mut found = Vec::new();
+        for owner in snapshot
+            .plugins()
+            .iter()
+            .filter(|p| plugin.is_none_or(|n| n == p.name))
+        {
+            let Some(generation) = owner.generation() else {
+                continue;
+            };
+            for tool in generation.tools() {
+                let row = convert::serialised(py, &tool.spec)?;
+                row.set_item("plugin", &owner.name)?;
+                found.push(row);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The latest log records, oldest first.
+    fn logs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        convert::serialised(py, &self.core.log().recent())
+    }
+
+    /// Waits until the log has been written, at most `patience` seconds; whether it was.
+    #[pyo3(signature = (patience=1.0))]
+    fn flush_logs(&self, py: Python<'_>, patience: f64) -> PyResult<bool> {
+        let patience = seconds(py, "patience", patience)?;
+        Ok(py.detach(|| self.core.log().flush(patience)))
+    }
+
+    /// The plugin's own object, where it is a Python plugin that is loaded.
+    fn instance(&self, py: Python<'_>, name: &str) -> Option<Py<PyAny>> {
+        let generation = self.core.registry().snapshot().get(name)?.generation()?;
+        generation
+            .executor
+            .as_any()
+            .downcast_ref::<PythonExecutor>()?
+            .instance(py)
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exc))]
+    fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, pyo3::types::PyTuple>) {
+        self.close(py);
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<Runtime of {} plugins>",
+            self.core.registry().snapshot().plugins().len()
+        )
+    }
+}
+
+impl Runtime {
+    fn event(&self, name: &str, what: &str) -> Result<Event, Error> {
+        Ok(match what.to_ascii_lowercase().as_str() {
+            "ready" => Event::Ready,
+            "call_began" | "running" => Event::CallBegan,
+            "call_ended" => Event::CallEnded,
+            "fault" | "failed" => Event::Fault,
+            "dependency_missing" | "unavailable" => Event::DependencyMissing,
+            "restart" | "loaded" => Event::Restart,
+            "initialized" => match self.core.registry().find(name)?.status().state {
+                State::Running => Event::CallEnded,
+                _ => Event::Ready,
+            },
+            _ => {
+                let text = format!("\"{what}\" is neither a state nor an event");
+                return Err(Error::new(Code::RuntimeOption).with_message(text));
+            }
+        })
+    }
+}
+
+fn mapping<'py>(args: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    if let Ok(dict) = args.cast::<PyDict>() {
+        return Ok(dict.clone());
+    }
+    let dict = PyDict::new(args.py());
+    dict.update(args.cast::<PyMapping>()?)?;
+    Ok(dict)
+}
+
+/// The manifest of code in memory: `kind`, `entrypoint` and `name` need not be spelled out.
+fn in_memory(data: &Bound<'_, PyDict>) -> PyResult<Parsed> {
+    let py = data.py();
+    let value = convert::to_value(data.as_any()).value;
+    let name = value
+        .get("name")
+        .and_then(|n| n.as_str())
+        .unwrap_or_default()
+        .to_owned();
+    if name.is_empty() {
+        let error = Error::new(Code::ManifestMissingKey).with_message("a plugin needs a name");
+        return Err(exception(py, &error));
+    }
+    let mut whole = Manifest::host(name).to_value();
+    if let (Some(whole), Some(given)) = (whole.as_object_mut(), value.as_object()) {
+        whole.extend(
+            given
+                .iter()
+                .filter(|(_, v)| !v.is_null())
+                .map(|(k, v)| (k.clone(), v.clone())),
+        );
+    }
+    Manifest::from_value(whole).or_raise(py)
+}

@@ -1,0 +1,1 @@
+"""The host's own plugin package; its modules are stood in for."""
