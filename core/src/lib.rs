@@ -17,6 +17,7 @@ pub mod platform;
 pub mod registry;
 pub mod runtime;
 pub mod sandbox;
+mod supervisor;
 #[cfg(target_os = "linux")]
 pub mod worker;
 

@@ -166,7 +166,7 @@ pub fn one(plugin: &Plugin) -> PluginHealth {
         waiting: plugin.gate.waiting(),
         abandoned_threads: plugin.abandoned_threads(),
         late_results: plugin.stats.late_results.load(Ordering::Relaxed),
-        quarantined: false,
+        quarantined: plugin.supervision.lock().quarantined().is_some(),
         last_error: error.map(Error::to_value),
         findings: Arc::clone(&note.findings),
         assumptions: source

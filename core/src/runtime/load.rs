@@ -14,6 +14,7 @@ use crate::log::{Level, Logger};
 use crate::manifest::{Assumption, Candidate, Isolation, Manifest, Parsed, Probe, discover};
 use crate::registry::{Generation, Plugin, Source, Tool};
 use crate::sandbox::{Handoff, Next, Pool};
+use crate::supervisor::not_quarantined;
 use serde::Serialize;
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -190,7 +191,8 @@ impl Runtime {
     /// Begins the plugin's next generation. The old one's calls become stale.
     ///
     /// # Errors
-    /// Unknown name, a load under way, or a plugin that asks from inside its own call.
+    /// Unknown name, a quarantined plugin, a load under way, or a plugin that asks from inside its
+    /// own call.
     pub fn restart(&self, name: &str) -> Result<LoadReport> {
         let since = Instant::now();
         self.usable()?;
@@ -198,11 +200,17 @@ impl Runtime {
         if Inside::is_within(plugin.id) {
             return Err(Error::new(Code::RuntimeReentrant));
         }
+        not_quarantined(&plugin)?;
         let _one = self.0.services.lock(&plugin.loading, name)?;
+        Ok(self.renew(&plugin, since))
+    }
+
+    /// Begins the next generation; the caller holds the plugin's `loading` lock.
+    pub(crate) fn renew(&self, plugin: &Arc<Plugin>, since: Instant) -> LoadReport {
         plugin.next_generation();
         plugin.restarts.fetch_add(1, Ordering::Relaxed);
         plugin.ready_ns.store(0, Ordering::Relaxed);
-        Ok(self.begin(&plugin, since))
+        self.begin(plugin, since)
     }
 
     /// Ends a plugin and forgets it. Calls under way are left to end; their results are stale.

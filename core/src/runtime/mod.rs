@@ -51,6 +51,15 @@ struct Inner {
     forks: u32,
 }
 
+/// A runtime that may be gone.
+pub(crate) struct WeakRuntime(std::sync::Weak<Inner>);
+
+impl WeakRuntime {
+    pub(crate) fn upgrade(&self) -> Option<Runtime> {
+        self.0.upgrade().map(Runtime)
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         self.services.log.close();
@@ -84,7 +93,18 @@ impl Runtime {
             closed,
             forks,
         };
-        Ok(Self(Arc::new(inner)))
+        let rt = Self(Arc::new(inner));
+        let weak = rt.downgrade();
+        rt.0.services.on_failed(Box::new(move |plugin, generation| {
+            if let Some(rt) = weak.upgrade() {
+                rt.generation_failed(plugin, generation);
+            }
+        }));
+        Ok(rt)
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakRuntime {
+        WeakRuntime(Arc::downgrade(&self.0))
     }
 
     /// Which plugins there are.
