@@ -6,3 +6,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 scripts/node_modules.sh
 [ ! -f node/Cargo.toml ] || npm --prefix node run addon
 npm --prefix node test
+npm --prefix examples/ts_host ci --no-audit --no-fund --ignore-scripts
+npm --prefix examples/ts_host test

@@ -5,6 +5,7 @@
 //! of the call. From Rust to JavaScript there is one way, the [`signal`] function, so that there is
 //! one place where the event loop is woken. `node/src/native.ts` is this crate's interface.
 
+pub mod calls;
 pub mod guard;
 pub mod heap;
 mod loader;
@@ -13,4 +14,5 @@ pub mod runtime;
 mod seats;
 mod signal;
 pub mod ticket;
+pub mod view;
 mod words;

@@ -1,13 +1,15 @@
-//! A call under way, in JavaScript's hands.
+//! Calls under way, in JavaScript's hands: by number, because making a JavaScript object for each
+//! call costs ten times what the core does for it.
 
-use crate::guard::{Thrown, guard};
 use crate::seats::Sitting;
 use crate::words::{Told, read};
+use napi::bindgen_prelude::Float64Array;
 use napi_derive::napi;
-use plugward_core::call::{Ended as CoreEnded, Fault, Interruption, Ticket as CoreTicket};
+use parking_lot::Mutex;
+use plugward_core::call::{Ended as CoreEnded, Fault, Interruption, Ticket};
 use plugward_core::{Code, Error, Result};
 
-/// What became of a call.
+/// What became of a call that did not go well.
 #[napi(object)]
 pub struct Ended {
     /// `not_started`, `completed`, `stopped` or `may_have_run`.
@@ -18,130 +20,110 @@ pub struct Ended {
     pub generation: u32,
     /// Unique in the process.
     pub call_id: f64,
-    /// The error as JSON, where there is one.
-    pub error: Option<String>,
+    /// The error as JSON.
+    pub error: String,
 }
 
-/// As JavaScript sees it.
-pub(crate) fn shown(ended: &CoreEnded, error: Option<&Error>) -> Ended {
+fn shown(ended: &CoreEnded, error: &Error) -> Ended {
+    let mut value = error.to_value();
+    if let (Some(text), Some(map)) = (error.traceback(), value.as_object_mut()) {
+        map.insert("traceback".into(), text.into());
+    }
     Ended {
         effect: ended.effect.as_str().to_owned(),
         elapsed_ms: ended.elapsed.as_secs_f64() * 1e3,
         generation: ended.generation,
         call_id: ended.call_id as f64,
-        error: error.map(|e| {
-            let mut value = e.to_value();
-            if let (Some(text), Some(map)) = (e.traceback(), value.as_object_mut()) {
-                map.insert("traceback".into(), text.into());
-            }
-            value.to_string()
-        }),
+        error: value.to_string(),
     }
 }
 
-/// A call under way: end it with `succeed` or `fault`. One that is forgotten counts as a panic.
-#[napi]
-pub struct Ticket {
-    open: Option<(CoreTicket, Option<Sitting>)>,
-    call_id: f64,
-    generation: u32,
-    wants_result: bool,
+/// A ticket and its armed deadline.
+pub(crate) type Open = (Ticket, Option<Sitting>);
+
+/// The calls under way.
+#[derive(Default)]
+pub(crate) struct Tickets(Mutex<Slab>);
+
+#[derive(Default)]
+struct Slab {
+    open: Vec<Option<Open>>,
+    free: Vec<usize>,
 }
 
-#[napi]
-impl Ticket {
-    pub(crate) fn new(ticket: CoreTicket, sitting: Option<Sitting>) -> Self {
-        let target = ticket.target();
-        let wants_result =
-            target.tool().checks_output() || target.generation().error_field.is_some();
-        let (call_id, generation) = (ticket.call_id() as f64, target.generation().number);
-        Self {
-            open: Some((ticket, sitting)),
-            call_id,
-            generation,
-            wants_result,
+impl Tickets {
+    /// Keeps a ticket; answers its number and whether its result is wanted as JSON.
+    pub(crate) fn keep(&self, ticket: Open, facts: &mut Facts) -> f64 {
+        let target = ticket.0.target();
+        let wants = target.tool().checks_output() || target.generation().error_field.is_some();
+        facts.admitted(&ticket.0);
+        let mut slab = self.0.lock();
+        let at = slab.free.pop().unwrap_or(slab.open.len());
+        if at == slab.open.len() {
+            slab.open.push(None);
         }
+        slab.open[at] = Some(ticket);
+        (at * 2 + usize::from(wants)) as f64
     }
 
-    /// Unique in the process.
-    #[napi(getter)]
-    pub fn call_id(&self) -> f64 {
-        self.call_id
-    }
-
-    /// The generation that was entered.
-    #[napi(getter)]
-    pub fn generation(&self) -> u32 {
-        self.generation
-    }
-
-    /// Whether `succeed` needs the result as JSON: it has a schema, or an error field.
-    #[napi(getter)]
-    pub fn wants_result(&self) -> bool {
-        self.wants_result
-    }
-
-    /// How long the call may take; nothing when it may take for ever.
-    #[napi(getter)]
-    pub fn limit_ms(&self) -> Option<f64> {
-        self.open
-            .as_ref()
-            .and_then(|(t, _)| t.limit())
-            .map(|l| l.as_secs_f64() * 1e3)
+    fn take(&self, number: f64) -> Result<(Ticket, bool)> {
+        let at = number as usize / 2;
+        let mut slab = self.0.lock();
+        let open = slab.open.get_mut(at).and_then(Option::take);
+        let (ticket, sitting) = open.ok_or_else(|| {
+            Error::new(Code::AbiArgument).with_message("there is no such call, or it has ended")
+        })?;
+        slab.free.push(at);
+        drop(slab);
+        Ok((ticket, sitting.is_none_or(Sitting::leave)))
     }
 
     /// The plugin answered. After the deadline that is a fault all the same.
-    #[napi]
-    pub fn succeed(&mut self, result: Option<String>) -> Result<Ended, Thrown> {
-        guard(|| {
-            let (ticket, in_time) = self.take()?;
-            if !in_time {
-                let limit = ticket.limit().unwrap_or_default();
-                return Ok(ended(
-                    ticket,
-                    &Fault::Deadline {
-                        limit,
-                        how: Interruption::ReturnedLate,
-                    },
-                ));
+    pub(crate) fn succeed(
+        &self,
+        number: f64,
+        result: Option<String>,
+        facts: &mut Facts,
+    ) -> Result<Option<Ended>> {
+        let (ticket, in_time) = self.take(number)?;
+        if !in_time {
+            let limit = ticket.limit().unwrap_or_default();
+            let late = Fault::Deadline {
+                limit,
+                how: Interruption::ReturnedLate,
+            };
+            return Ok(Some(faulted(ticket, &late)));
+        }
+        if let Some(fault) = result.and_then(|text| objection(&ticket, &text)) {
+            return Ok(Some(faulted(ticket, &fault)));
+        }
+        Ok(match ticket.succeed() {
+            Ok(ended) => {
+                facts.ended(&ended);
+                None
             }
-            if let Some(fault) = result.and_then(|text| objection(&ticket, &text)) {
-                return Ok(ended(ticket, &fault));
-            }
-            Ok(match ticket.succeed() {
-                Ok(done) => shown(&done, None),
-                Err((done, error)) => shown(&done, Some(&error)),
-            })
+            Err((ended, error)) => Some(shown(&ended, &error)),
         })
     }
 
     /// The plugin did not answer as it should; `fault` is JSON.
-    #[napi]
-    pub fn fault(&mut self, fault: String) -> Result<Ended, Thrown> {
-        guard(|| {
-            let (ticket, _) = self.take()?;
-            let fault = match read::<Told>(&fault) {
-                Ok(told) => told.into_fault(ticket.limit()),
-                Err(error) => Fault::Error(error),
-            };
-            Ok(ended(ticket, &fault))
-        })
-    }
-
-    fn take(&mut self) -> Result<(CoreTicket, bool)> {
-        let twice = || Error::new(Code::AbiArgument).with_message("the call has ended already");
-        let (ticket, sitting) = self.open.take().ok_or_else(twice)?;
-        Ok((ticket, sitting.is_none_or(Sitting::leave)))
+    pub(crate) fn fault(&self, number: f64, fault: &str) -> Result<Ended> {
+        let (ticket, _) = self.take(number)?;
+        let fault = match read::<Told>(fault) {
+            Ok(told) => told.into_fault(ticket.limit()),
+            Err(error) => Fault::Error(error),
+        };
+        Ok(faulted(ticket, &fault))
     }
 }
 
-fn ended(ticket: CoreTicket, fault: &Fault) -> Ended {
-    let (done, error) = ticket.fault(fault);
-    shown(&done, Some(&error))
+fn faulted(ticket: Ticket, fault: &Fault) -> Ended {
+    let (ended, error) = ticket.fault(fault);
+    shown(&ended, &error)
 }
 
 /// Why a result is not accepted: its schema, or the manifest's error field.
-fn objection(ticket: &CoreTicket, text: &str) -> Option<Fault> {
+fn objection(ticket: &Ticket, text: &str) -> Option<Fault> {
     let value: serde_json::Value = match read(text) {
         Ok(value) => value,
         Err(error) => return Some(Fault::Error(error)),
@@ -158,4 +140,41 @@ fn objection(ticket: &CoreTicket, text: &str) -> Option<Fault> {
     Some(Fault::Error(
         Error::new(Code::CallErrorField).with_message(said),
     ))
+}
+
+/// Four numbers that JavaScript reads after a call of the addon: call id, deadline in milliseconds
+/// (0 for none), generation, elapsed milliseconds.
+pub(crate) struct Facts(Float64Array);
+
+impl Facts {
+    /// Takes JavaScript's array.
+    pub(crate) fn new(array: Float64Array) -> Result<Self> {
+        if array.len() < 4 {
+            return Err(Error::new(Code::AbiArgument).with_message("four numbers are needed"));
+        }
+        Ok(Self(array))
+    }
+
+    fn write(&mut self, at: usize, number: f64) {
+        #[allow(
+            unsafe_code,
+            reason = "numbers for JavaScript, without an object a call"
+        )]
+        // SAFETY: the array lives as long as `self`, is only written on JavaScript's own thread, and
+        // JavaScript does not run while it is. A detached array has length 0.
+        let numbers = unsafe { self.0.as_mut() };
+        if let Some(place) = numbers.get_mut(at) {
+            *place = number;
+        }
+    }
+
+    fn admitted(&mut self, ticket: &Ticket) {
+        self.write(0, ticket.call_id() as f64);
+        self.write(1, ticket.limit().map_or(0.0, |l| l.as_secs_f64() * 1e3));
+        self.write(2, f64::from(ticket.target().generation().number));
+    }
+
+    fn ended(&mut self, ended: &CoreEnded) {
+        self.write(3, ended.elapsed.as_secs_f64() * 1e3);
+    }
 }

@@ -6,7 +6,7 @@ import { type BuildRequest, type BuildSite, type HostTools, build, startWorker }
 import { EventBus } from "./event_bus";
 import { type Executor, type Running, isRunning } from "./executor/executor";
 import { KeepAlive } from "./keep_alive";
-import { loadAddon, type NativeEnded, type NativeRuntime, type NativeTicket } from "./native";
+import { Fact, loadAddon, type NativeEnded, type NativeRuntime, Refused } from "./native";
 import { type ErrorValue, type Outcome, failure, outcomeOf } from "./outcome";
 import { errorValue, fromNative, native } from "./plugward_error";
 import { fault, type Fault, type Reply } from "./worker/fault";
@@ -35,6 +35,10 @@ export class Door implements BuildSite {
   readonly hosts = new Map<string, HostTools>();
   readonly configs = new Map<string, unknown>();
   readonly #executors = new Map<string, Map<number, Executor>>();
+  /** Numbers of the tools that the executors list; other names are not worth remembering. */
+  readonly #routes = new Map<string, Map<string, number>>();
+  /** Written by the addon: see `Fact`. Read before the next call of the addon. */
+  readonly #facts = new Float64Array(4);
   readonly #waiting = new Map<number, Waiting>();
   readonly #running = new Map<number, { running: Running; limitMs: number }>();
   readonly #alive = new KeepAlive();
@@ -47,7 +51,7 @@ export class Door implements BuildSite {
     const self = new WeakRef(this);
     const { NativeRuntime } = loadAddon();
     this.native = native(
-      () => new NativeRuntime(JSON.stringify(options), onLog !== undefined, (kind, id, payload) => self.deref()?.signal(kind, id, payload)),
+      () => new NativeRuntime(JSON.stringify(options), onLog !== undefined, (kind, id, payload) => self.deref()?.signal(kind, id, payload), this.#facts),
     );
     this.bus = new EventBus({
       onFault: ({ event, what, error }) => this.native.log(null, "error", `a listener of "${event}" ${what}: ${textOf(error)}`),
@@ -77,11 +81,11 @@ export class Door implements BuildSite {
     try {
       if (!this.#executors.has(plugin)) return await this.#callCore<T>(plugin, tool, args, deadlineMs);
       const entered = this.#enter(plugin, tool, args, deadlineMs);
-      const open = "error" in entered ? this.#openTool(plugin, entered.error) : undefined;
+      if (typeof entered === "number") return this.#run<T>(plugin, tool, args, this.#ticket(entered));
+      if (entered === "full") return this.#run<T>(plugin, tool, args, await this.#enterLater(plugin, tool, deadlineMs));
+      const open = this.#openTool(plugin, entered);
       if (open !== undefined) return await this.#named<T>(plugin, tool, open, args, deadlineMs);
-      if ("error" in entered) return failure(plugin, tool, entered.error);
-      const ticket = "full" in entered ? await this.#enterLater(plugin, tool, deadlineMs) : entered.ticket;
-      return await this.#run<T>(plugin, tool, args, ticket);
+      return failure(plugin, tool, entered);
     } catch (error) {
       return failure(plugin, tool, asValue(error));
     }
@@ -91,10 +95,10 @@ export class Door implements BuildSite {
   callSync<T>(plugin: string, tool: string, args: unknown, deadlineMs?: number): Outcome<T> {
     try {
       const entered = this.#enter(plugin, tool, args, deadlineMs);
-      if ("error" in entered) return failure(plugin, tool, entered.error);
-      if ("full" in entered) return failure(plugin, tool, errorValue("PW-CALL-009"));
-      const { ticket } = entered;
-      const reply = this.#invoke(plugin, tool, args, ticket);
+      if (entered === "full") return failure(plugin, tool, errorValue("PW-CALL-009"));
+      if (typeof entered !== "number") return failure(plugin, tool, entered);
+      const ticket = this.#ticket(entered);
+      const reply = this.#invoke(plugin, tool, args, ticket.generation);
       if (!isRunning(reply)) return this.#close<T>(plugin, tool, ticket, reply);
       return this.#close<T>(plugin, tool, ticket, { ok: false, fault: fault.unserializable("the tool is asynchronous: use call()") });
     } catch (error) {
@@ -155,6 +159,7 @@ export class Door implements BuildSite {
     if ("fault" in built) return this.#answer(id, { fault: built.fault });
     const generations = this.#executors.get(name) ?? new Map<number, Executor>();
     this.#executors.set(name, generations.set(request.generation, built.executor));
+    this.#learn(name, built.executor);
     this.#answer(id, { tools: built.executor.tools ?? [] });
   }
 
@@ -194,20 +199,38 @@ export class Door implements BuildSite {
     }
   }
 
-  #enter(plugin: string, tool: string, args: unknown, deadlineMs?: number): Admission {
-    let entered = this.native.enter(plugin, tool, deadlineMs);
-    if (entered.needsArgs) entered = this.native.enter(plugin, tool, deadlineMs, jsonOf(args));
-    if (entered.ticket) return { ticket: entered.ticket };
-    if (entered.full) return { full: true };
-    return { error: JSON.parse(entered.error ?? "{}") as ErrorValue };
+  /** Asks for admission: the call's number, or why not. */
+  #enter(plugin: string, tool: string, args: unknown, deadlineMs: number | undefined): number | "full" | ErrorValue {
+    let entered = this.#admission(plugin, tool, deadlineMs);
+    if (entered === Refused.needsArgs) entered = this.#admission(plugin, tool, deadlineMs, jsonOf(args));
+    if (entered >= 0) return entered;
+    if (entered === Refused.full) return "full";
+    return JSON.parse(this.native.takeError() ?? "{}") as ErrorValue;
   }
 
-  async #enterLater(plugin: string, tool: string, deadlineMs?: number): Promise<NativeTicket> {
+  #admission(plugin: string, tool: string, deadlineMs: number | undefined, args?: string): number {
+    const route = this.#routes.get(plugin)?.get(tool);
+    const limit = deadlineOf(deadlineMs);
+    return route === undefined ? this.native.enterNamed(plugin, tool, limit, args) : this.native.enter(route, limit, args);
+  }
+
+  #ticket(call: number): Ticket {
+    const facts = this.#facts;
+    return { call, callId: facts[Fact.callId] as number, limitMs: facts[Fact.limitMs] as number, generation: facts[Fact.generation] as number };
+  }
+
+  async #enterLater(plugin: string, tool: string, deadlineMs?: number): Promise<Ticket> {
     let asked = 0;
-    await this.ask((id) => this.native.enterLater((asked = id), plugin, tool, deadlineMs));
-    const ticket = this.native.takeTicket(asked);
-    if (!ticket) throw new Error("the ticket that was waited for is not there");
-    return ticket;
+    await this.ask((id) => this.native.enterLater((asked = id), plugin, tool, deadlineOf(deadlineMs)));
+    const call = this.native.takeTicket(asked);
+    if (call === null) throw new Error("the ticket that was waited for is not there");
+    return this.#ticket(call);
+  }
+
+  #learn(plugin: string, executor: Executor): void {
+    const routes = this.#routes.get(plugin) ?? new Map<string, number>();
+    this.#routes.set(plugin, routes);
+    for (const { id } of executor.tools ?? []) if (!routes.has(id)) routes.set(id, this.native.route(plugin, id));
   }
 
   #openTool(plugin: string, error: ErrorValue): string | undefined {
@@ -221,47 +244,53 @@ export class Door implements BuildSite {
     return { ...outcome, tool };
   }
 
-  #invoke(plugin: string, tool: string, args: unknown, ticket: NativeTicket): Reply | Running {
-    const executor = this.#executors.get(plugin)?.get(ticket.generation);
+  #invoke(plugin: string, tool: string, args: unknown, generation: number): Reply | Running {
+    const executor = this.#executors.get(plugin)?.get(generation);
     return executor ? executor.invoke(tool, args) : { ok: false, fault: fault.cancelled() };
   }
 
-  async #run<T>(plugin: string, tool: string, args: unknown, ticket: NativeTicket): Promise<Outcome<T>> {
-    const reply = this.#invoke(plugin, tool, args, ticket);
-    if (!isRunning(reply)) return this.#close<T>(plugin, tool, ticket, reply);
-    const { callId } = ticket;
-    const limitMs = ticket.limitMs ?? undefined;
-    if (limitMs !== undefined) {
-      this.#running.set(callId, { running: reply, limitMs });
+  #run<T>(plugin: string, tool: string, args: unknown, ticket: Ticket): Outcome<T> | Promise<Outcome<T>> {
+    const reply = this.#invoke(plugin, tool, args, ticket.generation);
+    return isRunning(reply) ? this.#wait<T>(plugin, tool, ticket, reply) : this.#close<T>(plugin, tool, ticket, reply);
+  }
+
+  async #wait<T>(plugin: string, tool: string, ticket: Ticket, running: Running): Promise<Outcome<T>> {
+    const { callId, limitMs } = ticket;
+    if (limitMs > 0) {
+      this.#running.set(callId, { running, limitMs });
       this.#alive.hold();
     }
     try {
-      return this.#close<T>(plugin, tool, ticket, await reply.answer);
+      return this.#close<T>(plugin, tool, ticket, await running.answer);
     } finally {
       if (this.#running.delete(callId)) this.#alive.release();
     }
   }
 
-  #close<T>(plugin: string, tool: string, ticket: NativeTicket, reply: Reply): Outcome<T> {
-    const ended = this.#end(ticket, reply);
-    return outcomeOf(plugin, tool, ended, (reply.ok ? reply.value : undefined) as T);
+  #close<T>(plugin: string, tool: string, ticket: Ticket, reply: Reply): Outcome<T> {
+    const ended = this.#end(ticket.call, reply);
+    if (ended) return outcomeOf(plugin, tool, ended, undefined as T);
+    const result = (reply.ok ? reply.value : undefined) as T;
+    const elapsed_ms = this.#facts[Fact.elapsedMs] as number;
+    return { ok: true, result, plugin, tool, effect: "completed", elapsed_ms, generation: ticket.generation, call_id: ticket.callId };
   }
 
-  #end(ticket: NativeTicket, reply: Reply): NativeEnded {
-    if (!reply.ok) return ticket.fault(JSON.stringify(reply.fault));
-    if (!ticket.wantsResult) return ticket.succeed();
+  /** Nothing when all was well. */
+  #end(call: number, reply: Reply): NativeEnded | null {
+    if (!reply.ok) return this.native.fault(call, JSON.stringify(reply.fault));
+    if (call % 2 === 0) return this.native.succeed(call);
     let text: string;
     try {
       text = JSON.stringify(reply.value) ?? "null";
     } catch (error) {
-      return ticket.fault(JSON.stringify(fault.unserializable(textOf(error))));
+      return this.native.fault(call, JSON.stringify(fault.unserializable(textOf(error))));
     }
-    return ticket.succeed(text);
+    return this.native.succeed(call, text);
   }
 
   async #callCore<T>(plugin: string, tool: string, args: unknown, deadlineMs?: number): Promise<Outcome<T>> {
     const text = jsonOf(args);
-    return JSON.parse(await this.ask((id) => this.native.call(id, plugin, tool, text, deadlineMs))) as Outcome<T>;
+    return JSON.parse(await this.ask((id) => this.native.call(id, plugin, tool, text, deadlineOf(deadlineMs)))) as Outcome<T>;
   }
 }
 
@@ -275,7 +304,19 @@ interface ProbeRequest extends Which {
   readonly args: unknown;
 }
 
-type Admission = { readonly ticket: NativeTicket } | { readonly full: true } | { readonly error: ErrorValue };
+/** A call that was admitted. */
+interface Ticket {
+  readonly call: number;
+  readonly callId: number;
+  readonly limitMs: number;
+  readonly generation: number;
+}
+
+/** 0 stands for "the plugin's own"; a deadline of 0 that somebody asks for must still be refused. */
+function deadlineOf(deadlineMs: number | undefined): number {
+  if (deadlineMs === undefined) return 0;
+  return deadlineMs === 0 ? -1 : deadlineMs;
+}
 
 function jsonOf(args: unknown): string {
   let text: string | undefined;

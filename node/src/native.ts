@@ -18,23 +18,11 @@ export interface NativeEnded {
   readonly error?: string;
 }
 
-/** A call under way. */
-export interface NativeTicket {
-  readonly callId: number;
-  readonly generation: number;
-  readonly wantsResult: boolean;
-  readonly limitMs: number | null;
-  succeed(result?: string): NativeEnded;
-  fault(fault: string): NativeEnded;
-}
+/** What `enter` answers besides the number of a call. */
+export const Refused = { needsArgs: -1, full: -2, error: -3 } as const;
 
-/** What asking for admission led to. */
-export interface NativeEntered {
-  readonly ticket?: NativeTicket;
-  readonly error?: string;
-  readonly needsArgs: boolean;
-  readonly full: boolean;
-}
+/** Places in the `facts` array, which the addon writes. */
+export const Fact = { callId: 0, limitMs: 1, generation: 2, elapsedMs: 3 } as const;
 
 /** The core's runtime. Every method may throw an `Error` whose `code` is the catalogue's and whose message is JSON. */
 export interface NativeRuntime {
@@ -45,10 +33,17 @@ export interface NativeRuntime {
   restart(id: number, name: string): void;
   unload(name: string): void;
   close(): void;
-  enter(plugin: string, tool: string, deadlineMs?: number | null, args?: string): NativeEntered;
-  enterLater(id: number, plugin: string, tool: string, deadlineMs?: number | null): void;
-  takeTicket(id: number): NativeTicket | null;
-  call(id: number, plugin: string, tool: string, args: string, deadlineMs?: number | null): void;
+  route(plugin: string, tool: string): number;
+  /** A call's number, whose lowest bit says that its result is wanted as JSON, or one of {@link Refused}. A deadline of 0 is the plugin's own. */
+  enter(route: number, deadlineMs: number, args?: string): number;
+  enterNamed(plugin: string, tool: string, deadlineMs: number, args?: string): number;
+  takeError(): string | null;
+  enterLater(id: number, plugin: string, tool: string, deadlineMs: number): void;
+  takeTicket(id: number): number | null;
+  /** Nothing when all was well; then the facts hold the time. */
+  succeed(call: number, result?: string): NativeEnded | null;
+  fault(call: number, fault: string): NativeEnded;
+  call(id: number, plugin: string, tool: string, args: string, deadlineMs: number): void;
   register(plugin: string, description: string, version: string): void;
   mark(plugin: string, event: string, reason: string): string;
   record(plugin: string, ok: boolean, elapsedMs?: number | null): void;
@@ -67,7 +62,7 @@ export interface NativeRuntime {
 
 /** The addon. */
 export interface Addon {
-  readonly NativeRuntime: new (options: string, logs: boolean, signal: Signal) => NativeRuntime;
+  readonly NativeRuntime: new (options: string, logs: boolean, signal: Signal, facts: Float64Array) => NativeRuntime;
   /** Makes the calling worker end alone when its heap is full; false where that cannot be had. */
   guardHeap(token: number): boolean;
   /** For a test of what becomes of a panic. */

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
-import { loadAddon } from "#src/native";
+import { loadAddon, Refused } from "#src/native";
 import { modulePlugin } from "./fixtures";
 
 const root = join(__dirname, "../..");
@@ -17,9 +17,9 @@ test("a panic is a JavaScript error with its code", () => {
 
 test("wrong arguments are errors, not crashes", () => {
   const { NativeRuntime } = loadAddon();
-  const rt = new NativeRuntime("{}", false, () => undefined);
+  const rt = new NativeRuntime("{}", false, () => undefined, new Float64Array(4));
   const wild = rt as unknown as Record<string, (...args: unknown[]) => unknown>;
-  for (const name of ["loadPath", "loadManifest", "loadBroken", "parse", "restart", "unload", "enter", "enterLater", "takeTicket", "call", "answer", "fail", "kindOf", "log", "pluginHealth", "expectWorker", "forgetWorker"]) {
+  for (const name of ["loadPath", "loadManifest", "loadBroken", "parse", "restart", "unload", "route", "enter", "enterNamed", "succeed", "fault", "register", "mark", "record", "enterLater", "takeTicket", "call", "answer", "fail", "kindOf", "log", "pluginHealth", "expectWorker", "forgetWorker"]) {
     for (const args of [[], [undefined], [null, null, null, null, null], [Symbol("x")], [{}, [], () => 1, NaN, -1]]) {
       try {
         wild[name]?.(...args);
@@ -36,10 +36,15 @@ test("wrong arguments are errors, not crashes", () => {
 
 test("a ticket is good for one answer, and a wrong one is told so", () => {
   const { NativeRuntime } = loadAddon();
-  const rt = new NativeRuntime("{}", false, () => undefined);
-  const entered = rt.enter("none", "go");
-  assert.equal((JSON.parse(String(entered.error)) as { code: string }).code, "PW-REG-001");
-  assert.equal(entered.ticket, undefined);
+  const rt = new NativeRuntime("{}", false, () => undefined, new Float64Array(4));
+  assert.equal(rt.enterNamed("none", "go", 0), Refused.error);
+  assert.equal((JSON.parse(String(rt.takeError())) as { code: string }).code, "PW-REG-001");
+  assert.equal(rt.takeError(), null);
+  for (const call of [0, 1, -1, NaN, Infinity, 2 ** 53]) {
+    assert.throws(() => rt.succeed(call), (error: unknown) => (error as { code: string }).code === "PW-ABI-007");
+    assert.throws(() => rt.enter(call, 0), Error);
+  }
+  assert.throws(() => new NativeRuntime("{}", false, () => undefined, new Float64Array(3)), (error: unknown) => (error as { code: string }).code === "PW-ABI-007");
   rt.close();
 });
 

@@ -14,22 +14,27 @@ type Reply = Handoff<Option<PyResult<Py<PyAny>>>>;
 pub(crate) struct Report {
     args: Py<PyTuple>,
     kwargs: Option<Py<PyDict>>,
-    reply: Arc<Reply>,
+    /// Gone once it has been answered: a second answer would replace one that is not yet read.
+    reply: Option<Arc<Reply>>,
 }
 
 impl Report {
     /// Calls the callback, on the thread that it belongs to.
-    pub(crate) fn answer(self, py: Python<'_>, callback: &Bound<'_, PyAny>) {
+    pub(crate) fn answer(mut self, py: Python<'_>, callback: &Bound<'_, PyAny>) {
         let kwargs = self.kwargs.as_ref().map(|k| k.bind(py));
         let answer = callback.call(self.args.bind(py), kwargs).map(Bound::unbind);
-        let _ = self.reply.finish(Some(answer));
+        if let Some(reply) = self.reply.take() {
+            let _ = reply.finish(Some(answer));
+        }
     }
 }
 
 impl Drop for Report {
     /// Nobody will answer: the plugin must not wait.
     fn drop(&mut self) {
-        let _ = self.reply.finish(None);
+        if let Some(reply) = self.reply.take() {
+            let _ = reply.finish(None);
+        }
     }
 }
 
@@ -72,7 +77,7 @@ impl Progress {
         let report = Report {
             args: args.unbind(),
             kwargs: kwargs.map(Bound::unbind),
-            reply: Arc::clone(&reply),
+            reply: Some(Arc::clone(&reply)),
         };
         let answer = py.detach(move || {
             // A report that is not taken is dropped, and so answers itself.

@@ -247,6 +247,11 @@ impl Runtime {
             .or_raise(py)
     }
 
+    /// Says anew what a plugin is for and which version it has.
+    fn describe(&self, py: Python<'_>, name: &str, description: &str, version: &str) -> PyResult<()> {
+        self.core.describe(name, description, version).or_raise(py)
+    }
+
     /// Says what happened to such a plugin: a state, or an event. Returns the state it led to.
     #[pyo3(signature = (name, what, reason=""))]
     fn mark(&self, py: Python<'_>, name: &str, what: &str, reason: &str) -> PyResult<&'static str> {

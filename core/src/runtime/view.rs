@@ -67,6 +67,22 @@ impl Runtime {
         self.registry().add(name, source).map(|_| ())
     }
 
+    /// Says anew what a plugin is for and which version it has; its state and counts stay.
+    ///
+    /// # Errors
+    /// Unknown name.
+    pub fn describe(&self, name: &str, description: &str, version: &str) -> Result<()> {
+        self.usable()?;
+        let plugin = self.registry().find(name)?;
+        plugin.source.rcu(|source| {
+            let mut manifest = Manifest::clone(&source.manifest);
+            manifest.description = description.to_owned();
+            manifest.version = version.to_owned();
+            Source { manifest: Arc::new(manifest), ..Source::clone(source) }
+        });
+        Ok(())
+    }
+
     /// Says what happened to a plugin that the host executes itself. `reason` explains FAILED and
     /// UNAVAILABLE.
     ///

@@ -9,6 +9,9 @@ import { type BuiltExecutor, type Executor, type Running, type ToolSpec, listed,
 /** How long a plugin may take to say goodbye. */
 const GOODBYE_MS = 500;
 
+/** How many events one plugin may listen to; further ones are not delivered. */
+const MOST_EVENTS = 256;
+
 /** What a worker executor is built from. */
 export interface WorkerSource {
   readonly sandboxed: boolean;
@@ -77,7 +80,7 @@ function eventsOf(host: WorkerHost): WorkerEvents {
     listen: (event, wanted) => {
       removers.get(event)?.();
       removers.delete(event);
-      if (wanted) removers.set(event, host.bus.on(event, (payload) => worker?.deliver(event, payload)));
+      if (wanted && removers.size < MOST_EVENTS) removers.set(event, host.bus.on(event, (payload) => worker?.deliver(event, payload)));
     },
     lost: (why) => {
       for (const remove of removers.values()) remove();

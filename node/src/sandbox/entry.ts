@@ -61,8 +61,8 @@ function flush(): void {
   } catch {
     text = undefined;
   }
-  if (typeof text !== "string") return send("|[]"); // the plugin broke its own realm: its calls end at their deadline
-  send(text);
+  if (typeof text !== "string") return; // the plugin broke its own realm: its calls end at their deadline
+  if (!text.endsWith("|[]")) send(text);
   cancel(timer);
   const wait = text.slice(0, text.indexOf("|"));
   if (wait !== "") timer = later(() => step("__plugward.tick()"), Number(wait));
@@ -142,4 +142,3 @@ process.on("unhandledRejection", blame);
 process.on("uncaughtException", blame);
 port.on("message", receive);
 harden();
-send("|[]");

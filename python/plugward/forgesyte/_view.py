@@ -6,6 +6,7 @@ import logging
 
 import plugward
 
+from .lifecycle.lifecycle_state import FINAL
 from .lifecycle.lifecycle_state import PluginLifecycleState as State
 from .sandbox._calls import say
 
@@ -74,10 +75,10 @@ class View:
         Only an explicit move leaves FAILED or UNAVAILABLE, by way of the next generation.
         """
         now = self.state(name)
-        if now is None or (now is target and now.is_final):
+        if now is None or (now is target and now in FINAL):
             return False  # what ended a generation stays its reason
         steps = STEPS.get((now, target))
-        if steps is None and explicit and now.is_final:
+        if steps is None and explicit and now in FINAL:
             steps = LEAVES_A_FINAL_STATE.get(target)
         if steps is not None and self._take(name, steps, reason):
             return True

@@ -51,11 +51,7 @@ class ToolRunner:
             RuntimeError: the plugin is FAILED or UNAVAILABLE and was not executed, or tried to end the process.
             Exception: the plugin's own, as it raised it.
         """
-        outcome = _call(plugin_id, tool_name, args, progress_callback)
-        if outcome.ok:
-            return outcome.result
-        error = _exception(outcome)
-        raise error from (None if error is outcome.exception else outcome.exception)
+        return _result(_call(plugin_id, tool_name, args, progress_callback))
 
     async def run_tool(
         self,
@@ -72,7 +68,7 @@ class ToolRunner:
         """Run a tool on another thread: `{ok, result}` or `{ok, error, error_type, code, remedy, ...}`."""
         named = {"frame": frame_base64, "device": device, "annotated": annotated}
         given = {**(args or {}), **more, **{name: value for name, value in named.items() if value is not None}}
-        outcome = await asyncio.to_thread(_call, plugin_id, tool_name, given, progress_callback)
+        outcome = await _acall(plugin_id, tool_name, given, progress_callback)
         answer = dict(outcome.to_dict())
         if outcome.ok:
             answer["result"] = jsonable(answer["result"])
@@ -112,7 +108,7 @@ async def tool_runner(tool_name: str, args: Mapping[str, Any]) -> dict[str, Any]
     plugin_id = given.pop("plugin_name", None)
     if not isinstance(plugin_id, str):
         raise ValueError("args must carry the name of the plugin as plugin_name")
-    result = jsonable(await asyncio.to_thread(ToolRunner().run_plugin_tool, plugin_id, tool_name, given))
+    result = jsonable(_result(await _acall(plugin_id, tool_name, given, None)))
     return result if isinstance(result, dict) else {"result": result}
 
 
@@ -128,17 +124,40 @@ def jsonable(value: Any) -> Any:
     return made if made is value or isinstance(made, str) else jsonable(made)
 
 
-def _call(plugin_id: str, tool_name: str, args: Mapping[str, Any] | None, progress: Progress | None) -> Answer:
+def _call(plugin_id: str, tool: str, args: Mapping[str, Any] | None, progress: Progress | None) -> Answer:
     registry = get_registry()
     if registry.adopt(plugin_id):
-        answer: Answer = registry.runtime.call(plugin_id, tool_name, dict(args or {}), progress=progress)
-    elif registry.is_available(plugin_id):
-        answer = by_hand(registry, plugin_id, tool_name, dict(args or {}), progress)
-    else:
-        answer = ByHand(**_refusal(registry, plugin_id))
+        return _reported(plugin_id, tool, registry.runtime.call(plugin_id, tool, dict(args or {}), progress=progress))
+    return _reported(plugin_id, tool, _by_host(registry, plugin_id, tool, dict(args or {}), progress))
+
+
+async def _acall(plugin_id: str, tool: str, args: dict[str, Any], progress: Progress | None) -> Answer:
+    """A coroutine tool runs on the loop, every other one on a thread; cancelling the awaiting task cancels the call."""
+    registry = get_registry()
+    if await asyncio.to_thread(registry.adopt, plugin_id):
+        return _reported(plugin_id, tool, await registry.runtime.acall(plugin_id, tool, args, progress=progress))
+    return _reported(plugin_id, tool, await asyncio.to_thread(_by_host, registry, plugin_id, tool, args, progress))
+
+
+def _by_host(
+    registry: plugin_registry.PluginRegistry, name: str, tool: str, args: dict[str, Any], progress: Progress | None
+) -> Answer:
+    if registry.is_available(name):
+        return by_hand(registry, name, tool, args, progress)
+    return ByHand(**_refusal(registry, name))
+
+
+def _reported(plugin_id: str, tool: str, answer: Answer) -> Answer:
     if not answer.ok:
-        _report(f"Plugin '{plugin_id}' tool '{tool_name}': {answer.error_type}: {answer.error}", answer)
+        _report(f"Plugin '{plugin_id}' tool '{tool}': {answer.error_type}: {answer.error}", answer)
     return answer
+
+
+def _result(answer: Answer) -> Any:
+    if answer.ok:
+        return answer.result
+    error = _exception(answer)
+    raise error from (None if error is answer.exception else answer.exception)
 
 
 def _report(line: str, outcome: Answer) -> None:

@@ -66,6 +66,17 @@ def test_a_registered_plugin_is_loaded(registry: PluginRegistry) -> None:
     assert not registry.is_available("nobody")
 
 
+def test_registering_again_says_what_is_new_and_keeps_the_rest(registry: PluginRegistry) -> None:
+    registry.register("ocr", "reads", "1.0")
+    registry.record_success("ocr", 1.0)
+    registry.mark_initialized("ocr")
+    registry.register("ocr", version="2.0")
+    status = registry.get_status("ocr")
+    assert status is not None
+    assert (status.description, status.version, status.success_count) == ("reads", "2.0", 1)
+    assert status.state is State.INITIALIZED
+
+
 def test_the_way_through_the_states(registry: PluginRegistry) -> None:
     registry.register("ocr")
     registry.mark_initialized("ocr")

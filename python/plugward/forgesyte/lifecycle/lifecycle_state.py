@@ -1,25 +1,10 @@
-"""The five states of a plugin."""
+"""The five states of a plugin: the runtime's own."""
 
 from __future__ import annotations
 
-from enum import Enum
+from plugward.lifecycle import PluginLifecycleState
 
-__all__ = ["PluginLifecycleState"]
+__all__ = ["FINAL", "PluginLifecycleState"]
 
-
-class PluginLifecycleState(str, Enum):
-    """Where a plugin stands; each member equals its name, ``PluginLifecycleState.FAILED == "FAILED"``.
-
-    FAILED and UNAVAILABLE are final within a generation: only a restart leads out of them.
-    """
-
-    LOADED = "LOADED"
-    INITIALIZED = "INITIALIZED"
-    RUNNING = "RUNNING"
-    FAILED = "FAILED"
-    UNAVAILABLE = "UNAVAILABLE"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether only a restart leads out of this state."""
-        return self in (PluginLifecycleState.FAILED, PluginLifecycleState.UNAVAILABLE)
+FINAL = (PluginLifecycleState.FAILED, PluginLifecycleState.UNAVAILABLE)
+"""What only a restart leads out of."""

@@ -50,7 +50,7 @@ class DependencyChecker:
                 return False
         return driver_sees_a_gpu()
 
-    def check_python_package(self, name: str) -> bool:
+    def check_python_package(self, name: object) -> bool:
         """Whether a package is installed: an import name (`cv2`) or a requirement (`numpy>=1.24`)."""
         if not isinstance(name, str) or not name.strip():
             return False
@@ -131,7 +131,7 @@ def _paths(models: Models | None) -> list[str | Path]:
         return []
     if isinstance(models, (str, Path)):
         return [models]
-    listed = models.values() if isinstance(models, Mapping) else models
+    listed: Iterable[Any] = models.values() if isinstance(models, Mapping) else models
     return [model["path"] if isinstance(model, Mapping) and "path" in model else model for model in listed]
 
 

@@ -9,6 +9,7 @@ import plugward
 
 from ..sandbox._calls import say
 from . import plugin_registry
+from ._adapter import has_deadlines
 from ._sources import PluginSource, manifest_beside
 from .plugin_errors import PluginImportError, PluginInitError, PluginLoadError, PluginValidationError
 
@@ -56,15 +57,26 @@ class PluginLoader:
             PluginLoadError: or the subclass that names the step.
         """
         registry = get_registry()
-        given = {"name": plugin_name, "description": description or None, "version": version or None}
+        given = {"name": plugin_name, "description": description, "version": version}
+        manifest = {key: value for key, value in given.items() if value}
         try:
-            known = manifest_beside(plugin_path)
-            manifest = {**known, **{key: value for key, value in given.items() if value}}
-            report = registry.load(("factory", PluginSource(plugin_path)), manifest)
+            manifest = {**manifest_beside(plugin_path), **manifest}
+            source = ("factory", PluginSource(plugin_path))
+            report = registry.load(source, manifest)
+            if report.ok and "isolation" not in manifest and has_deadlines(registry.get(plugin_name)):
+                report = registry.load(source, {**manifest, "isolation": "thread"})
         except plugward.PlugwardError as error:
             report = registry.load_broken(plugin_name, error)
+        _own_words(registry, manifest)
         if not report.ok:
             raise STEPS.get(report.code, PluginLoadError)(report.error) from _traceback(report)
+
+
+def _own_words(registry: plugin_registry.PluginRegistry, manifest: dict[str, Any]) -> None:
+    """What the plugin says of itself, where neither the host nor a manifest does."""
+    plugin = registry.get_plugin_instance(manifest["name"])
+    said = {key: getattr(plugin, key, None) for key in ("description", "version") if not manifest.get(key)}
+    registry.describe(manifest["name"], **{key: text for key, text in said.items() if isinstance(text, str)})
 
 
 def _traceback(report: plugward.LoadReport) -> Any:

@@ -16,7 +16,7 @@ import plugward
 
 from .._view import View
 from ..health.health_model import PluginHealthResponse
-from ..lifecycle.lifecycle_state import PluginLifecycleState
+from ..lifecycle.lifecycle_state import FINAL, PluginLifecycleState
 from ..sandbox._calls import say
 from ._adapter import has_deadlines, has_tools, source_of, unwrapped
 
@@ -86,6 +86,7 @@ class PluginRegistry:
         if self._view.list_plugin(name, description, version):
             say(logger, logging.INFO, "Plugin '%s' registered", name)
         else:
+            self.describe(name, description, version)
             state = self.get_state(name)
             say(logger, logging.WARNING, "Plugin '%s' is already registered; it stays %s", name, _word(state))
         if instance is not None:
@@ -126,7 +127,7 @@ class PluginRegistry:
             return
         self._record(plugin_name, not had_error, elapsed_ms)
         target = PluginLifecycleState(state)
-        if target.is_final:
+        if target in FINAL:
             self._end(plugin_name, target, "its last execution ended in an error")
         elif target is not PluginLifecycleState.LOADED:
             self._view.move(plugin_name, target)
@@ -149,7 +150,7 @@ class PluginRegistry:
     def list_available(self) -> list[AvailablePlugin]:
         """Those that are neither FAILED nor UNAVAILABLE; each equals its name."""
         found = (AvailablePlugin.model_construct(**dict(status)) for status in self.list_all())
-        return [status for status in found if not status.state.is_final]
+        return [status for status in found if status.state not in FINAL]
 
     def get_state(self, name: str) -> PluginLifecycleState | None:
         """Its state, None for an unknown name."""
@@ -162,7 +163,7 @@ class PluginRegistry:
     def is_available(self, name: str) -> bool:
         """Whether it is listed and neither FAILED nor UNAVAILABLE."""
         state = self.get_state(name)
-        return state is not None and not state.is_final
+        return state is not None and state not in FINAL
 
     # --- its object and its code -------------------------------------------------------------------------------------
 
@@ -205,7 +206,7 @@ class PluginRegistry:
         if plugin is None or unwrapped(self.runtime.instance(name)) is plugin:
             return True
         health = self.runtime.plugin_health(name)
-        if health is None or PluginLifecycleState(health["state"]).is_final or not has_tools(plugin):
+        if health is None or PluginLifecycleState(health["state"]) in FINAL or not has_tools(plugin):
             return False
         manifest = {key: health[key] for key in ("name", "description", "version") if health[key]}
         if has_deadlines(plugin):
@@ -216,6 +217,13 @@ class PluginRegistry:
             for _ in range(count):
                 self._count(name, ok)
         return report.ok
+
+    def describe(self, name: str, description: str = "", version: str = "") -> None:
+        """Say anew what a plugin is for; what is empty stays as it was."""
+        health = self.runtime.plugin_health(name)
+        if health is not None and (description or version):
+            said = (description or health["description"] or "", version or health["version"] or "")
+            self.runtime.describe(name, *map(str, said))
 
     def _make_room(self, name: str) -> None:
         if self.runtime.plugin_health(name) is not None:

@@ -36,7 +36,8 @@ class Job(Generic[T]):
         self._over = threading.Lock()
         self._over.acquire()
         self._change = threading.Lock()
-        self._finished = self._abandoned = False
+        self._finished = False
+        self._abandoned = threading.Event()
         self._thread_id = 0
         self._result: T | None = None
 
@@ -53,7 +54,7 @@ class Job(Generic[T]):
         with self._change:
             if self._finished:
                 return False
-            self._abandoned = True
+            self._abandoned.set()
             if self._thread_id:
                 interrupt(self._thread_id, Stopped)
             return True
@@ -61,12 +62,12 @@ class Job(Generic[T]):
     def run(self, leave: Callable[[], bool]) -> bool:
         """Do the work on this thread; `leave` makes the thread free again and says whether it goes on."""
         with self._change:
-            if self._abandoned:
+            if self._abandoned.is_set():
                 return False
             self._thread_id = threading.get_ident()
         self._result = self._context.run(self._work)
         with self._change:
-            if self._abandoned:
+            if self._abandoned.is_set():
                 return False
             self._finished = True
         goes_on = leave()

@@ -89,7 +89,7 @@ def format_memory_bytes(n: float) -> str:
     for unit, size in (("GB", 1024**3), ("MB", 1024**2), ("KB", 1024)):
         if abs(n) >= size:
             return f"{n / size:.2f} {unit}"
-    return f"{n:g} B" if isinstance(n, float) else f"{n} B"
+    return f"{round(n)} B"
 
 
 def run_with_memory_guard(

@@ -51,10 +51,10 @@ class Refuses(Raises):
         return False
 
 
-class Hangs(Raises):
-    """Does not come back."""
+class Hangs(_Base):
+    """Does not come back; its author knows that it may take too long and says so."""
 
     name = "hangs"
 
-    def run(self, **_):
-        time.sleep(3600)
+    def __init__(self):
+        self.tools = {"run": {"handler": lambda **_: time.sleep(3600), "deadline_ms": 300}}
