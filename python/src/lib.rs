@@ -1,5 +1,6 @@
 //! `plugward._native`: the Python door. The package `plugward` is built on it.
 
+mod buffers;
 mod call;
 mod check;
 mod convert;
@@ -24,6 +25,7 @@ mod steps;
 mod thread;
 mod tool;
 mod watchdog;
+mod worker;
 
 use pyo3::prelude::*;
 
@@ -41,5 +43,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(check::check_manifest, module)?)?;
     module.add_function(wrap_pyfunction!(manifest::read_manifest, module)?)?;
     module.add_function(wrap_pyfunction!(manifest::discover_plugins, module)?)?;
+    module.add_function(wrap_pyfunction!(worker::serve_worker, module)?)?;
     Ok(())
 }

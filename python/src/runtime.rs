@@ -127,6 +127,7 @@ impl Runtime {
         core.set_interrupter(Box::new(interrupts.clone()));
         let source = ("entrypoint",).into_pyobject(py)?.into_any().unbind();
         core.set_loader(Kind::Python, Arc::new(PythonLoader::new(source)));
+        crate::worker::offer(py, &core)?.or_raise(py)?;
         if logging {
             core.log().set_sink(Some(Arc::new(LoggingSink)));
         }
@@ -248,7 +249,13 @@ impl Runtime {
     }
 
     /// Says anew what a plugin is for and which version it has.
-    fn describe(&self, py: Python<'_>, name: &str, description: &str, version: &str) -> PyResult<()> {
+    fn describe(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        description: &str,
+        version: &str,
+    ) -> PyResult<()> {
         self.core.describe(name, description, version).or_raise(py)
     }
 

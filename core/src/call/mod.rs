@@ -7,12 +7,14 @@
 //! native plugins go through [`Executor`].
 
 mod args;
+mod buffer;
 mod executor;
 mod fault;
 mod outcome;
 mod ticket;
 
 pub use args::{Args, OwnedTensor, Reply};
+pub use buffer::{BUFFER, buffer_mark, buffer_places, read_mark};
 pub use executor::{
     BuildContext, Built, BuiltTool, Call, DeathNotice, Executor, Loader, TensorView,
 };

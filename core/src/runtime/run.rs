@@ -3,6 +3,7 @@
 use super::Runtime;
 use crate::call::{
     Args, Call, CallOptions, Ended, Entry, Fault, Interruption, Outcome, Reply, Target, Ticket,
+    buffer_places,
 };
 use crate::deadline::Disarmed;
 use crate::error::{Code, Error};
@@ -106,7 +107,14 @@ impl Runtime {
         options: &CallOptions,
     ) -> Result<Ticket, Error> {
         let target = self.find(plugin, tool)?;
-        self.checked_input(&target, args.value())?;
+        let beside = match args.tensors.is_empty() {
+            true => Vec::new(),
+            false => buffer_places(args.value()),
+        };
+        target
+            .tool()
+            .check_input_except(args.value(), &beside)
+            .inspect_err(|e| target.plugin().stats.record_code(e.code()))?;
         let deadline = target.deadline(options).or(self.default_deadline());
         match target.enter(deadline) {
             Entry::Admitted(ticket) => Ok(ticket),
@@ -318,10 +326,14 @@ fn give_up(generation: &Generation) {
 /// Steps 6 and 7 of a call: the result is validated, the ticket closed.
 fn settle(ticket: Ticket, answer: Answer) -> (Result<Reply, Error>, Ended) {
     let checked = answer.and_then(|reply| {
+        let beside = match reply.tensors.is_empty() {
+            true => Vec::new(),
+            false => buffer_places(&reply.value),
+        };
         ticket
             .target()
             .tool()
-            .check_output(&reply.value)
+            .check_output_except(&reply.value, &beside)
             .map_err(Fault::Error)?;
         match error_field(ticket.target().generation(), &reply.value) {
             Some(text) => Err(Fault::Error(

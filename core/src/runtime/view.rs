@@ -78,7 +78,10 @@ impl Runtime {
             let mut manifest = Manifest::clone(&source.manifest);
             manifest.description = description.to_owned();
             manifest.version = version.to_owned();
-            Source { manifest: Arc::new(manifest), ..Source::clone(source) }
+            Source {
+                manifest: Arc::new(manifest),
+                ..Source::clone(source)
+            }
         });
         Ok(())
     }

@@ -10,19 +10,20 @@ use std::sync::Arc;
 
 impl Runtime {
     /// Runs plugins of `kind` that are isolated by process with `loader` from now on.
-    pub fn set_worker_loader(&self, kind: Kind, loader: Arc<dyn Loader>) {
-        self.0.workers.lock().insert(kind, loader);
+    /// `by_default`: also those whose manifest names no isolation.
+    pub fn set_worker_loader(&self, kind: Kind, loader: Arc<dyn Loader>, by_default: bool) {
+        self.0.workers.lock().insert(kind, (loader, by_default));
     }
 
-    /// What starts worker processes for `kind`, if anything can.
-    fn worker_loader(&self, kind: Kind) -> Option<Arc<dyn Loader>> {
+    /// What starts worker processes for `kind`, if anything can, and whether it is the default.
+    fn worker_loader(&self, kind: Kind) -> Option<(Arc<dyn Loader>, bool)> {
         let mut workers = self.0.workers.lock();
-        if let Some(loader) = workers.get(&kind) {
-            return Some(Arc::clone(loader));
+        if let Some(known) = workers.get(&kind) {
+            return Some(known.clone());
         }
         let loader = (kind == Kind::Native).then(|| self.native_workers())??;
-        workers.insert(kind, Arc::clone(&loader));
-        Some(loader)
+        workers.insert(kind, (Arc::clone(&loader), true));
+        Some((loader, true))
     }
 
     #[cfg(target_os = "linux")]
@@ -46,13 +47,16 @@ impl Runtime {
         let kind = parsed.manifest.kind;
         let in_process = || self.0.loaders.lock().get(&kind).cloned();
         match parsed.manifest.isolation {
-            Some(Isolation::Process) => self.worker_loader(kind).or_else(in_process),
+            Some(Isolation::Process) => {
+                let found = self.worker_loader(kind).map(|(loader, _)| loader);
+                found.or_else(in_process)
+            }
             None if kind != Kind::Host => match self.worker_loader(kind) {
-                Some(loader) => {
+                Some((loader, true)) => {
                     by_process(parsed);
                     Some(loader)
                 }
-                None => in_process(),
+                _ => in_process(),
             },
             _ => in_process(),
         }
