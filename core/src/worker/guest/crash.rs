@@ -10,6 +10,10 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 static NOTE: AtomicPtr<Crash> = AtomicPtr::new(std::ptr::null_mut());
 
+/// What handled each of [`FATAL`] before (Python's faulthandler); it goes on after the note.
+static BEFORE: [AtomicPtr<libc::sigaction>; 5] =
+    [const { AtomicPtr::new(std::ptr::null_mut()) }; 5];
+
 const FATAL: [i32; 5] = [
     libc::SIGSEGV,
     libc::SIGBUS,
@@ -23,7 +27,7 @@ const FATAL: [i32; 5] = [
 /// A plugin that installs its own handlers replaces these; only the note is lost then.
 pub(super) fn watch(note: &'static Crash) {
     NOTE.store(std::ptr::from_ref(note).cast_mut(), Ordering::Release);
-    for signal in FATAL {
+    for (signal, place) in FATAL.into_iter().zip(&BEFORE) {
         // SAFETY: a zeroed sigaction is a valid one; the handler does only what a signal handler
         // may do.
         unsafe {
@@ -31,7 +35,9 @@ pub(super) fn watch(note: &'static Crash) {
             action.sa_sigaction = on_signal as *const () as usize;
             action.sa_flags =
                 libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESETHAND | libc::SA_NODEFER;
-            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+            let before = Box::into_raw(Box::new(std::mem::zeroed::<libc::sigaction>()));
+            libc::sigaction(signal, &raw const action, before);
+            place.store(before, Ordering::Release);
         }
     }
 }
@@ -54,7 +60,15 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c
                 note.data_pages.store(data_pages(), Ordering::Relaxed);
             }
         }
-        // The handler was reset: now the signal does what it always does.
+        for (fatal, place) in FATAL.into_iter().zip(&BEFORE) {
+            let before = place.load(Ordering::Acquire);
+            if fatal == signal && !before.is_null() {
+                libc::sigaction(signal, before, std::ptr::null_mut());
+                libc::raise(signal);
+            }
+        }
+        // Whoever was before us has returned: now the signal does what it always does.
+        libc::signal(signal, libc::SIG_DFL);
         libc::raise(signal);
     }
 }
