@@ -787,7 +787,8 @@ plugward_error *plugward_runtime_close(const plugward_runtime *runtime);
  * Closes a runtime and ends it. NULL is nothing to end.
  *
  * Plugin code that still runs on an abandoned thread keeps what it needs alive; `destroy` of its
- * callbacks follows when it has returned.
+ * callbacks follows when it has returned. In a forked child nothing is ended: what the runtime
+ * holds belongs to the parent.
  *
  * Thread: any, while no other thread is inside a function of this runtime.
  */

@@ -45,7 +45,7 @@ struct Inner {
     watchdog: Watchdog,
     interrupter: Arc<Interrupt>,
     loaders: Mutex<HashMap<Kind, Arc<dyn Loader>>>,
-    workers: Mutex<HashMap<Kind, (Arc<dyn Loader>, bool)>>,
+    workers: Mutex<HashMap<Kind, workers::Offer>>,
     options: RuntimeOptions,
     closed: AtomicBool,
     forks: u32,

@@ -8,6 +8,9 @@ use crate::lifecycle::Event;
 use crate::manifest::{Assumption, Isolation, Kind, Manifest, Parsed};
 use std::sync::Arc;
 
+/// Who starts worker processes of a kind, and whether plugins that name no isolation get one.
+pub(super) type Offer = (Arc<dyn Loader>, bool);
+
 impl Runtime {
     /// Runs plugins of `kind` that are isolated by process with `loader` from now on.
     /// `by_default`: also those whose manifest names no isolation.
@@ -16,7 +19,7 @@ impl Runtime {
     }
 
     /// What starts worker processes for `kind`, if anything can, and whether it is the default.
-    fn worker_loader(&self, kind: Kind) -> Option<(Arc<dyn Loader>, bool)> {
+    fn worker_loader(&self, kind: Kind) -> Option<Offer> {
         let mut workers = self.0.workers.lock();
         if let Some(known) = workers.get(&kind) {
             return Some(known.clone());

@@ -84,6 +84,21 @@ pub fn library() -> &'static Path {
     })
 }
 
+/// Compiles a program that stands in the worker's place.
+pub fn impostor(name: &str, body: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let source = folder.join(format!("{name}-{}.c", std::process::id()));
+    let out = source.with_extension("bin");
+    std::fs::write(&source, body).unwrap();
+    let status = std::process::Command::new("cc")
+        .arg(&source)
+        .arg("-o")
+        .arg(&out)
+        .status();
+    assert!(status.expect("a C compiler").success());
+    out
+}
+
 pub fn runtime() -> Runtime {
     let options = RuntimeOptions {
         worker: Some(WORKER.into()),
