@@ -50,11 +50,10 @@ impl Desk {
         Ok((id, rx))
     }
 
-    /// JavaScript's answer; one that nobody waits for any more is dropped.
-    pub(crate) fn answer(&self, id: u64, answer: Answered) {
-        if let Some(tx) = self.waiting.lock().remove(&id) {
-            let _ = tx.send(answer);
-        }
+    /// JavaScript's answer; false where nobody waits for it any more.
+    pub(crate) fn answer(&self, id: u64, answer: Answered) -> bool {
+        let waiting = self.waiting.lock().remove(&id);
+        waiting.is_some_and(|tx| tx.send(answer).is_ok())
     }
 
     fn forget(&self, id: u64) {

@@ -201,13 +201,10 @@ impl NativeRuntime {
         })
     }
 
-    /// Answers a request that was signalled: `build` or `call`.
+    /// Answers a request that was signalled: `build` or `call`. False where nobody waits any more.
     #[napi]
-    pub fn answer(&self, id: f64, answer: String) -> Result<(), Thrown> {
-        guard(|| {
-            self.desk.answer(id as u64, read::<Answered>(&answer)?);
-            Ok(())
-        })
+    pub fn answer(&self, id: f64, answer: String) -> Result<bool, Thrown> {
+        guard(|| Ok(self.desk.answer(id as u64, read::<Answered>(&answer)?)))
     }
 
     /// A plugin's worker is lost: that generation has failed. False when it was over already.

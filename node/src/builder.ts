@@ -32,12 +32,23 @@ export interface HostTools {
   readonly goodbye?: (() => unknown) | undefined;
 }
 
+/** A worker, and the generation that it works for; a snippet's has none. */
+export interface OwnedWorker {
+  readonly worker: PluginWorker;
+  readonly owner: string | undefined;
+}
+
+/** Names a generation. */
+export function ownerOf(plugin: string, generation: number): string {
+  return `${plugin}#${generation}`;
+}
+
 /** What a build needs of its runtime. */
 export interface BuildSite {
   readonly native: NativeRuntime;
   readonly bus: EventBus;
   /** Workers by their token, so that a full heap finds its worker. */
-  readonly workers: Map<number, PluginWorker>;
+  readonly workers: Map<number, OwnedWorker>;
   /** Tools of host plugins by tag. */
   readonly hosts: Map<string, HostTools>;
   /** Configuration by tag, the third argument of `init`. */
@@ -108,7 +119,7 @@ function inWorker(
   return buildWorker(entry, {
     bus: site.bus,
     log,
-    start: (events) => startWorker(site, entry.sandboxed ? "sandbox" : "module", limits, events),
+    start: (events) => startWorker(site, entry.sandboxed ? "sandbox" : "module", limits, events, ownerOf(manifest.name, generation)),
     lost: (why) => site.lost(manifest.name, generation, why),
   });
 }
@@ -119,6 +130,7 @@ export function startWorker(
   kind: "module" | "sandbox",
   limits: WorkerLimits,
   events: WorkerEvents = {},
+  owner?: string,
 ): PluginWorker | { readonly fault: Fault } {
   tokens += 1;
   const token = tokens;
@@ -130,7 +142,7 @@ export function startWorker(
   try {
     site.native.expectWorker(token);
     const worker = PluginWorker.start(kind, limits, { ...events, lost }, token);
-    if (worker.alive) site.workers.set(token, worker);
+    if (worker.alive) site.workers.set(token, { worker, owner });
     return worker;
   } catch (error) {
     site.native.forgetWorker(token);

@@ -2,15 +2,14 @@
  * The TypeScript half of one runtime: answers the core's signals and runs the calls that the core
  * admits. It holds executors, which are code at work; states, counts and reasons are the core's.
  */
-import { type BuildRequest, type BuildSite, type HostTools, build, startWorker } from "./builder";
+import { type BuildRequest, type BuildSite, type HostTools, type OwnedWorker, build, ownerOf, startWorker } from "./builder";
 import { EventBus } from "./event_bus";
 import { type Executor, type Running, isRunning } from "./executor/executor";
 import { KeepAlive } from "./keep_alive";
-import { Fact, loadAddon, type NativeEnded, type NativeRuntime, Refused } from "./native";
+import { Fact, loadAddon, type NativeEnded, type NativeRuntime, Refused, type Signal } from "./native";
 import { type ErrorValue, type Outcome, failure, outcomeOf } from "./outcome";
 import { errorValue, fromNative, native } from "./plugward_error";
 import { fault, type Fault, type Reply } from "./worker/fault";
-import type { PluginWorker } from "./worker/plugin_worker";
 
 /** One log record of the core. */
 export interface LogRecord {
@@ -31,7 +30,7 @@ interface Waiting {
 export class Door implements BuildSite {
   readonly native: NativeRuntime;
   readonly bus: EventBus;
-  readonly workers = new Map<number, PluginWorker>();
+  readonly workers = new Map<number, OwnedWorker>();
   readonly hosts = new Map<string, HostTools>();
   readonly configs = new Map<string, unknown>();
   readonly #executors = new Map<string, Map<number, Executor>>();
@@ -47,12 +46,9 @@ export class Door implements BuildSite {
 
   constructor(options: Record<string, unknown>, onLog?: (record: LogRecord) => void) {
     this.#onLog = onLog;
-    // The addon holds the function for ever; a weak reference lets a forgotten runtime go.
-    const self = new WeakRef(this);
     const { NativeRuntime } = loadAddon();
-    this.native = native(
-      () => new NativeRuntime(JSON.stringify(options), onLog !== undefined, (kind, id, payload) => self.deref()?.signal(kind, id, payload), this.#facts),
-    );
+    const signal = signalOf(new WeakRef(this));
+    this.native = native(() => new NativeRuntime(JSON.stringify(options), onLog !== undefined, signal, this.#facts));
     this.bus = new EventBus({
       onFault: ({ event, what, error }) => this.native.log(null, "error", `a listener of "${event}" ${what}: ${textOf(error)}`),
     });
@@ -129,7 +125,7 @@ export class Door implements BuildSite {
     this.#executors.clear();
     this.native.close();
     await Promise.all(all.map((executor) => executor.stop()));
-    await Promise.all([...this.workers.values()].map((worker) => worker.stop()));
+    await Promise.all([...this.workers.values()].map(({ worker }) => worker.stop()));
   }
 
   /** A worker was lost by its plugin's doing. */
@@ -149,18 +145,20 @@ export class Door implements BuildSite {
     else if (kind === "call") void this.#probe(id, JSON.parse(payload) as ProbeRequest);
     else if (kind === "stop") this.#stop(JSON.parse(payload) as Which);
     else if (kind === "deadline") this.#expire(id);
-    else if (kind === "heap") this.workers.get(id)?.full();
+    else if (kind === "heap") this.workers.get(id)?.worker.full();
     else if (kind === "log") this.#log(payload);
   }
 
   async #build(id: number, request: BuildRequest): Promise<void> {
     const { name } = request.manifest;
     const built = await build(this, request);
-    if ("fault" in built) return this.#answer(id, { fault: built.fault });
+    if ("fault" in built) return void this.#answer(id, { fault: built.fault });
+    const { executor } = built;
     const generations = this.#executors.get(name) ?? new Map<number, Executor>();
-    this.#executors.set(name, generations.set(request.generation, built.executor));
-    this.#learn(name, built.executor);
-    this.#answer(id, { tools: built.executor.tools ?? [] });
+    this.#executors.set(name, generations.set(request.generation, executor));
+    this.#learn(name, executor);
+    // A load that took too long has been given up: what it made goes again.
+    if (!this.#answer(id, { tools: executor.tools ?? [] })) this.#stop({ plugin: name, generation: request.generation });
   }
 
   async #probe(id: number, request: ProbeRequest): Promise<void> {
@@ -170,11 +168,11 @@ export class Door implements BuildSite {
     this.#answer(id, done.ok ? { value: done.value ?? null } : { fault: done.fault });
   }
 
-  #answer(id: number, answer: unknown): void {
+  #answer(id: number, answer: unknown): boolean {
     try {
-      this.native.answer(id, JSON.stringify(answer));
+      return this.native.answer(id, JSON.stringify(answer));
     } catch (error) {
-      this.native.answer(id, JSON.stringify({ fault: fault.unserializable(textOf(error)) }));
+      return this.native.answer(id, JSON.stringify({ fault: fault.unserializable(textOf(error)) }));
     }
   }
 
@@ -183,7 +181,8 @@ export class Door implements BuildSite {
     const executor = generations?.get(generation);
     generations?.delete(generation);
     if (generations?.size === 0) this.#executors.delete(plugin);
-    void executor?.stop();
+    if (executor) void executor.stop();
+    else for (const { worker, owner } of this.workers.values()) if (owner === ownerOf(plugin, generation)) void worker.stop();
   }
 
   #expire(callId: number): void {
@@ -292,6 +291,11 @@ export class Door implements BuildSite {
     const text = jsonOf(args);
     return JSON.parse(await this.ask((id) => this.native.call(id, plugin, tool, text, deadlineOf(deadlineMs)))) as Outcome<T>;
   }
+}
+
+/** The addon holds the function for ever; a weak reference, in a scope of its own, lets a forgotten runtime go. */
+function signalOf(door: WeakRef<Door>): Signal {
+  return (kind, id, payload) => door.deref()?.signal(kind, id, payload);
 }
 
 interface Which {

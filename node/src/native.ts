@@ -47,7 +47,8 @@ export interface NativeRuntime {
   register(plugin: string, description: string, version: string): void;
   mark(plugin: string, event: string, reason: string): string;
   record(plugin: string, ok: boolean, elapsedMs?: number | null): void;
-  answer(id: number, answer: string): void;
+  /** False where nobody waits for the answer any more. */
+  answer(id: number, answer: string): boolean;
   fail(plugin: string, generation: number, fault: string): boolean;
   kindOf(plugin: string): string | null;
   log(plugin: string | null, level: string, text: string): void;

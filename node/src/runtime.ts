@@ -91,6 +91,8 @@ export class Runtime implements HealthSource {
   /** Events between the host and its plugins. */
   readonly events: EventBus;
   readonly #door: Door;
+  /** Tags of the plugins whose functions or configuration the door keeps for their restarts. */
+  readonly #tags = new Map<string, string>();
 
   constructor(options: RuntimeOptions = {}) {
     const { onLog, ...rest } = options;
@@ -116,7 +118,10 @@ export class Runtime implements HealthSource {
     const tag = `${bare ? BARE : "file:"}${tags}`;
     if (config !== undefined) this.#door.configs.set(tag, config);
     const javascript = bare || config !== undefined ? tag : null;
-    return this.#load(manifest, dir, javascript, assumptions);
+    const report = await this.#load(manifest, dir, javascript, assumptions);
+    if (report.generation === 0) this.#door.configs.delete(tag);
+    else this.#tags.set(manifest.name, tag);
+    return report;
   }
 
   /** @internal Reads a manifest without loading it. */
@@ -138,6 +143,7 @@ export class Runtime implements HealthSource {
   /** Ends a plugin and forgets it. Throws for an unknown name. */
   unload(name: string): void {
     native(() => this.#door.native.unload(name));
+    this.#forget(name);
   }
 
   /** Calls a tool. Never rejects and never throws. */
@@ -221,6 +227,13 @@ export class Runtime implements HealthSource {
     return this.#door.close();
   }
 
+  #forget(name: string): void {
+    const tag = this.#tags.get(name) ?? "";
+    this.#tags.delete(name);
+    this.#door.hosts.delete(tag);
+    this.#door.configs.delete(tag);
+  }
+
   async #loadHost(plugin: HostPlugin): Promise<LoadReport> {
     tags += 1;
     const tag = `host:${tags}`;
@@ -233,6 +246,7 @@ export class Runtime implements HealthSource {
     const manifest = JSON.parse(JSON.stringify({ ...given, kind: "host", isolation: "inline" })) as ManifestObject;
     const report = await this.#load(manifest, null, tag, []);
     if (report.generation === 0) this.#door.hosts.delete(tag);
+    else this.#tags.set(name, tag);
     return report;
   }
 

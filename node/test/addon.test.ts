@@ -101,6 +101,29 @@ test("a process with loaded plugins, calls in flight and no close() ends by itse
   }
 });
 
+test("runtimes that are forgotten without close() give their threads back", () => {
+  const code = `
+    const { Runtime } = require("plugward");
+    const { readdirSync } = require("node:fs");
+    const threads = () => readdirSync("/proc/self/task").length;
+    const pause = () => new Promise((resolve) => setTimeout(resolve, 20));
+    (async () => {
+      const before = threads();
+      for (let i = 0; i < 50; i++) {
+        const rt = new Runtime();
+        await rt.load({ name: "p", tools: { go: () => 1 } });
+        rt.callSync("p", "go");
+      }
+      const most = threads();
+      for (let i = 0; i < 100 && threads() > before + 10; i++) { gc(); await pause(); }
+      console.log(JSON.stringify({ before, most, after: threads() }));
+    })();`;
+  const out = execFileSync(process.execPath, ["--expose-gc", "-e", code], { cwd: root, encoding: "utf8" });
+  const { before, most, after } = JSON.parse(out) as { before: number; most: number; after: number };
+  assert.ok(most > before, "nothing was measured");
+  assert.ok(after <= before + 10, out);
+});
+
 test("ES modules and CommonJS get the same classes", () => {
   const code = `
     import * as es from "plugward";

@@ -85,10 +85,11 @@ test("errors of commands: unknown ones, and the plugin's own", async () => {
 test("onShutdown is called at unload, and the name is free again", async () => {
   const { host } = fresh();
   const code = "class Plugin { init(api, bus) { this.bus = bus } ping() { return 1 } onShutdown() { this.bus.emit('bye', 1) } }";
-  const bye = new Promise((resolve) => host.getEventBus().on("bye", resolve));
+  let bye: unknown;
+  host.getEventBus().on("bye", (payload) => (bye = payload));
   assert.ok(await host.loadPlugin(bare("p", code)));
   assert.equal(await host.unloadPlugin("p"), true);
-  assert.equal(await bye, 1);
+  assert.equal(await until(() => bye), 1);
   assert.equal(await host.unloadPlugin("p"), false);
   await assert.rejects(host.executePluginCommand("p", "ping"), /Plugin not found/);
   assert.ok(await host.loadPlugin(bare("p", code)));

@@ -204,6 +204,10 @@ test("a load that never ends is ended", async () => {
   runtimes.push(rt);
   const [spins, hangs] = await Promise.all([rt.load(modulePlugin("spins", "for (;;);")), rt.load(modulePlugin("hangs", "module.exports = {init: () => new Promise(() => {})}"))]);
   for (const [report] of [spins, hangs]) assert.equal(report?.error?.code, Code.LoadConstruct, JSON.stringify(report));
+  const before = process.cpuUsage();
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const { user } = process.cpuUsage(before);
+  assert.ok(user < 500_000, `something still spins: ${user / 1000} ms of one second`);
 });
 
 test("the probe of the manifest is called at load", async () => {
@@ -273,13 +277,37 @@ test("packages that are missing, too old or incomplete make it UNAVAILABLE; all 
   failed(await rt.call("needy", "go"), "PW-PKG-002");
 });
 
+test("a restart while a call runs: its late result is refused, the next generation answers", async () => {
+  const rt = fresh();
+  await ready(rt, modulePlugin("slow", "module.exports = {async go() { await new Promise(r => setTimeout(r, 300)); return 'old' }, quick: () => 'new'}"));
+  const late = rt.call("slow", "go");
+  const report = await rt.restart("slow");
+  assert.deepEqual([report.state, report.generation], ["INITIALIZED", 2]);
+  const quick = await rt.call("slow", "quick");
+  assert.ok(quick.ok && quick.generation === 2);
+  const outcome = await late;
+  assert.ok(!outcome.ok && ["PW-LIFE-002", "PW-CALL-013"].includes(outcome.code), JSON.stringify(outcome));
+  assert.equal(outcome.generation, 1);
+  assert.equal(rt.pluginHealth("slow")?.state, "INITIALIZED");
+});
+
+test("a plugin that will not say goodbye is ended all the same", async () => {
+  const rt = fresh();
+  await ready(rt, modulePlugin("stays", "module.exports = {onShutdown: () => new Promise(() => {}), go: () => 1}"));
+  await ready(rt, modulePlugin("spins on", "module.exports = {onShutdown() { for (;;); }, go: () => 1}"));
+  const since = Date.now();
+  await rt.close();
+  assert.ok(Date.now() - since < 10_000);
+});
+
 test("a plugin and its host exchange events", async () => {
   const rt = fresh();
   await ready(rt, modulePlugin("talks", "module.exports = class { init(api, bus) { bus.on('ping', (p) => bus.emit('pong', {n: p.n + 1})) } }"));
-  const heard = new Promise((resolve) => rt.events.on("pong", resolve));
+  let heard: unknown;
+  rt.events.on("pong", (payload) => (heard = payload));
   await until(() => rt.events.getRegisteredEvents().includes("ping"));
   void rt.events.emit("ping", { n: 1 });
-  assert.deepEqual(await heard, { n: 2 });
+  assert.deepEqual(await until(() => heard), { n: 2 });
   rt.unload("talks");
   await until(() => !rt.events.getRegisteredEvents().includes("ping"));
 });

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from plugward.errors import DeadlineExceeded
+from plugward.errors import DeadlineExceeded, InvalidInput
 
 if TYPE_CHECKING:
     from plugward import _native
@@ -28,8 +27,16 @@ async def acall(
     deadline_ms: float | None,
     progress: Callable[..., Any] | None,
 ) -> _native.Outcome:
-    """Call a tool without holding a thread while it waits. Cancelling the awaiting task cancels the call."""
+    """Call a tool; cancelling the awaiting task cancels the call.
+
+    No thread is held while it waits, unless the plugin runs outside this interpreter: then one of the loop's executor
+    waits for it, and a call whose task was cancelled goes on until its own deadline.
+    """
     begun = runtime._begin(plugin, tool, args, deadline_ms, progress)
+    if begun == ():
+        # The plugin runs in a worker process or in native code; what waits for it is a thread.
+        call = functools.partial(runtime.call, plugin, tool, args, deadline_ms=deadline_ms, progress=progress)
+        return await asyncio.to_thread(call)
     if isinstance(begun, int):
         begun = await _turn(runtime, waiting, begun, (plugin, tool, args, deadline_ms, progress))
     if not hasattr(begun, "seconds_left"):
@@ -114,41 +121,34 @@ def _known(outcome: _native.Outcome | None) -> _native.Outcome:
 
 
 def run_blocking(handler: Callable[..., Any], kwargs: Mapping[str, Any], seconds: float | None) -> Any:
-    """Run a coroutine function to its end, whether or not a loop runs in this thread."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return _run(handler, kwargs, seconds)
-    return _run_elsewhere(handler, kwargs, seconds)
+    """Run a coroutine function to its end on this thread, in a loop of its own, whether or not a loop runs here.
 
-
-def _run_elsewhere(handler: Callable[..., Any], kwargs: Mapping[str, Any], seconds: float | None) -> Any:
-    answer: list[tuple[bool, Any]] = []
-    context = contextvars.copy_context()
-
-    def body() -> None:
+    A helper thread was rejected: callbacks and thread-bound objects of the caller must stay on its thread.
+    """
+    with _no_running_loop():
+        loop = asyncio.new_event_loop()
         try:
-            answer.append((True, context.run(_run, handler, kwargs, seconds)))
-        except BaseException as error:  # noqa: BLE001 (it is raised again on the caller's thread)
-            answer.append((False, error))
-
-    thread = threading.Thread(target=body, name="plugward-loop", daemon=True)
-    thread.start()
-    thread.join(None if seconds is None else seconds + 2 * GRACE)
-    if not answer:
-        raise DeadlineExceeded("the coroutine did not end before its deadline")
-    ok, value = answer[0]
-    if not ok:
-        raise value
-    return value
+            return loop.run_until_complete(_limited(handler, kwargs, seconds))
+        finally:
+            _close(loop)
 
 
-def _run(handler: Callable[..., Any], kwargs: Mapping[str, Any], seconds: float | None) -> Any:
-    loop = asyncio.new_event_loop()
+@contextmanager
+def _no_running_loop() -> Iterator[None]:
+    """Set the loop and the task that run on this thread aside."""
+    running = asyncio._get_running_loop()
+    if running is None:
+        yield
+        return
+    swap = getattr(asyncio.tasks, "_swap_current_task", None)  # Python 3.12 and later
+    task = swap(running, None) if swap else None
+    asyncio._set_running_loop(None)
     try:
-        return loop.run_until_complete(_limited(handler, kwargs, seconds))
+        yield
     finally:
-        _close(loop)
+        asyncio._set_running_loop(running)
+        if swap:
+            swap(running, task)
 
 
 async def _limited(handler: Callable[..., Any], kwargs: Mapping[str, Any], seconds: float | None) -> Any:
@@ -166,7 +166,15 @@ async def _limited(handler: Callable[..., Any], kwargs: Mapping[str, Any], secon
 
 async def _caught(handler: Callable[..., Any], kwargs: Mapping[str, Any]) -> tuple[bool, Any]:
     try:
-        return True, await handler(**kwargs)
+        coroutine = handler(**kwargs)
+    except TypeError as error:
+        own = error.__traceback__ is None or error.__traceback__.tb_next is None
+        # No line of the handler was reached: the arguments do not fit its signature.
+        return False, InvalidInput(str(error)) if own else error
+    except BaseException as error:  # noqa: BLE001 (as in `_drive`)
+        return False, error
+    try:
+        return True, await coroutine
     except BaseException as error:  # noqa: BLE001 (as in `_drive`)
         return False, error
 

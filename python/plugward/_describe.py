@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Any
 
 LIMIT = 256 * 1024
 FRAMES = 64
+LINKS = 32
+MEMBERS = 16
 
 
 def cut(text: str, limit: int = LIMIT) -> str:
@@ -18,23 +22,72 @@ def cut(text: str, limit: int = LIMIT) -> str:
     return f"{text[:half]}\n... [cut; {len(text)} characters in all] ...\n{text[-half:]}"
 
 
-def format_exception(error: BaseException) -> str:
-    """The full traceback, with causes and contexts. Circular chains and hostile messages are survived."""
-    try:
-        described = traceback.TracebackException.from_exception(error, limit=-FRAMES, compact=True)
-        return cut("".join(described.format()))
-    except Exception as wrong:  # noqa: BLE001 (whatever the exception does while it is described)
-        kind = type.__dict__["__name__"].__get__(type(error))
-        reason = type.__dict__["__name__"].__get__(type(wrong))
-        return f"{kind} (its traceback cannot be shown: {reason})\n{frames(error)}"
+def format_exception(error: BaseException, message_of: Callable[[BaseException], str]) -> str:
+    """The full traceback, with causes and contexts, as the interpreter would print it.
+
+    `traceback` itself was rejected: it asks an exception for its text several times, swallows what stops it, and copies
+    messages of any length. `message_of` asks once, for a bounded time.
+    """
+    parts: list[str] = []
+    seen: set[int] = set()
+    link: BaseException | None = error
+    joint = ""
+    while link is not None and len(seen) < LINKS:
+        if id(link) in seen:
+            parts.append(f"{name_of(link)} (shown already: the chain is circular)\n{joint}")
+            break
+        seen.add(id(link))
+        parts.append(_one(link, message_of) + joint)
+        link, joint = _before(link)
+    return cut("".join(reversed(parts)))
 
 
-def frames(error: BaseException) -> str:
-    """Only the places, which need no code of the exception."""
+_CAUSE = BaseException.__dict__["__cause__"]
+_CONTEXT = BaseException.__dict__["__context__"]
+_SUPPRESSED = BaseException.__dict__["__suppress_context__"]
+_TRACEBACK = BaseException.__dict__["__traceback__"]
+_NAME = type.__dict__["__name__"]
+
+
+def name_of(error: BaseException) -> str:
+    """The real name of an exception's class."""
+    name: str = _NAME.__get__(type(error))
+    return name
+
+
+def _before(error: BaseException) -> tuple[BaseException | None, str]:
+    """What an exception came from, read past whatever its class overrides."""
+    cause = _CAUSE.__get__(error)
+    if cause is not None:
+        return cause, "\nThe above exception was the direct cause of the following exception:\n\n"
+    context = _CONTEXT.__get__(error)
+    if context is None or _SUPPRESSED.__get__(error):
+        return None, ""
+    return context, "\nDuring handling of the above exception, another exception occurred:\n\n"
+
+
+def _one(error: BaseException, message_of: Callable[[BaseException], str]) -> str:
+    place = _TRACEBACK.__get__(error)
+    frames = "Traceback (most recent call last):\n" + _frames(place) if place is not None else ""
+    message = message_of(error)
+    line = f"{name_of(error)}: {message}" if message else name_of(error)
+    return f"{frames}{line}\n{_members(error, message_of)}"
+
+
+def _frames(place: TracebackType) -> str:
     try:
-        return "".join(traceback.format_tb(error.__traceback__, limit=-FRAMES))
-    except Exception:  # noqa: BLE001 (as above)
+        return "".join(traceback.format_tb(place, limit=-FRAMES))
+    except Exception as wrong:  # noqa: BLE001 (a module's __loader__ gives the source lines: the plugin's code)
+        return f"  (the places cannot be shown: {name_of(wrong)})\n"
+
+
+def _members(error: BaseException, message_of: Callable[[BaseException], str]) -> str:
+    """The members of an exception group, one line each."""
+    group = getattr(builtins, "BaseExceptionGroup", None)  # Python 3.11 and later
+    if group is None or not issubclass(type(error), group):
         return ""
+    members: tuple[BaseException, ...] = group.__dict__["exceptions"].__get__(error)
+    return "".join(f"  | {name_of(member)}: {message_of(member)}\n" for member in members[:MEMBERS])
 
 
 def plain(value: Any) -> Any:

@@ -59,7 +59,9 @@ class Folder:
             return self.import_module(".".join(parts))
         self._enter()
         name = f"{self.package}.{re.sub(r'[^0-9A-Za-z]', '_', file)}"
-        spec = importlib.util.spec_from_file_location(name, self.path / file, loader=_Loader(name, str(self.path / file)))
+        spec = importlib.util.spec_from_file_location(
+            name, self.path / file, loader=_Loader(name, str(self.path / file))
+        )
         if spec is None or spec.loader is None:
             raise ImportError(f"{file} cannot be imported")
         module = importlib.util.module_from_spec(spec)

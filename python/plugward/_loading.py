@@ -16,7 +16,8 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from plugward import _importing
-from plugward._describe import cut, format_exception
+from plugward._describe import cut
+from plugward._native import describe_exception
 
 ENTRYPOINT, IMPORT, CONSTRUCT, VALIDATE, TOOLS = (
     "PW-LOAD-007",
@@ -60,7 +61,7 @@ def build(
         return None, _problem(error.code, error)
     except BaseException as error:  # noqa: BLE001 (a plugin may raise whatever it likes)
         _forget(scope)
-        return None, (CONSTRUCT, _said(error), format_exception(error))
+        return None, (CONSTRUCT, _said(error), describe_exception(error))
 
 
 def _build(source: Sequence[Any], manifest: Mapping[str, Any], scope: _importing.Folder | None) -> Built:
@@ -84,7 +85,7 @@ def _build(source: Sequence[Any], manifest: Mapping[str, Any], scope: _importing
 
 def _problem(code: str, error: BaseException) -> Problem:
     cause = error.__cause__
-    return (code, str(error), format_exception(cause) if cause is not None else None)
+    return (code, str(error), describe_exception(cause) if cause is not None else None)
 
 
 def _said(error: BaseException) -> str:
@@ -183,7 +184,7 @@ def validate(built: Built) -> tuple[bool, Problem | None]:
     try:
         answer = hook()
     except BaseException as error:  # noqa: BLE001 (as above)
-        return False, (VALIDATE, f"validate(): {_said(error)}", format_exception(error))
+        return False, (VALIDATE, f"validate(): {_said(error)}", describe_exception(error))
     if answer is False:
         return False, (VALIDATE, "validate() returned False", None)
     return True, None
@@ -283,7 +284,9 @@ def _marked(instance: Any) -> list[dict[str, Any]]:
         mark = instance.__plugward_tool__
         return [_tool(mark["id"], instance, mark)]
     found = []
-    for name, member in inspect.getmembers_static(instance) if hasattr(inspect, "getmembers_static") else _static(instance):
+    for name, member in (
+        inspect.getmembers_static(instance) if hasattr(inspect, "getmembers_static") else _static(instance)
+    ):
         mark = getattr(inspect.unwrap(member) if callable(member) else member, "__plugward_tool__", None)
         if mark is None and isinstance(member, (staticmethod, classmethod)):
             mark = getattr(member.__func__, "__plugward_tool__", None)

@@ -7,9 +7,7 @@ import logging
 _NAME = "plugward"
 
 
-def emit(
-    level: int, plugin: str | None, message: str, code: str | None, detail: str | None, unix_ms: int
-) -> None:
+def emit(level: int, plugin: str | None, message: str, code: str | None, detail: str | None, unix_ms: int) -> None:
     """Write one record. Called on the runtime's log thread: a handler may block or raise, no call is touched."""
     logger = logging.getLogger(f"{_NAME}.{plugin}" if plugin else _NAME)
     if not logger.isEnabledFor(level):

@@ -38,10 +38,19 @@ def _python(wanted: str) -> Told:
     try:
         fits = SpecifierSet(wanted).contains(version, prereleases=True)
     except InvalidSpecifier as error:
-        return _bad("python", INVALID, str(error), f"{wanted!r} is no range of versions", 'write it as in ">=3.10"', start)
+        return _bad(
+            "python", INVALID, str(error), f"{wanted!r} is no range of versions", 'write it as in ">=3.10"', start
+        )
     if fits:
         return _good("python", f"Python {version} fits {wanted}", start)
-    return _bad("python", PLATFORM, f"this is Python {version}", f"the plugin needs Python {wanted}", f"run it on Python {wanted}", start)
+    return _bad(
+        "python",
+        PLATFORM,
+        f"this is Python {version}",
+        f"the plugin needs Python {wanted}",
+        f"run it on Python {wanted}",
+        start,
+    )
 
 
 def _requirement(text: str, seen: set[str]) -> Iterator[Told]:

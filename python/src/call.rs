@@ -172,10 +172,10 @@ fn inline<'py>(
     drop(inside);
     match (result, disarmed) {
         (Ok(value), Disarmed::InTime) => Ok(value.unbind()),
-        (Err(error), Disarmed::InTime) => Err(classify(py, error, tool, Limit::of(ticket), dog)),
-        (Err(error), Disarmed::Delivered) => Err(Trouble {
+        (Err(raised), Disarmed::InTime) => Err(classify(raised, tool, Limit::of(ticket), dog)),
+        (Err(raised), Disarmed::Delivered) => Err(Trouble {
             fault: Limit::of(ticket).passed(Interruption::Stopped),
-            exception: Some(error.into_value(py)),
+            exception: Some(raised.exception.unbind()),
             of_host: false,
         }),
         _ => Err(Limit::of(ticket).passed(Interruption::ReturnedLate).into()),
@@ -268,7 +268,9 @@ pub(crate) fn settle<'py>(
             fault,
             exception,
             of_host,
-        }) => Outcome::bad(plugin, tool, ticket.fault(&fault), exception).raised_by_host(of_host),
+        }) => {
+            Outcome::bad(plugin, tool, ticket.fault_owned(fault), exception).raised_by_host(of_host)
+        }
     }
 }
 

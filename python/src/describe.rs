@@ -10,13 +10,16 @@
 
 use crate::interrupt;
 use crate::names;
+use crate::raw;
 use plugward_core::deadline::{Disarmed, Watchdog};
 use plugward_core::error::MESSAGE_LIMIT;
-use pyo3::exceptions::PyBaseException;
+use pyo3::exceptions::{PyBaseException, PyMemoryError, PySystemExit};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple, PyType};
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long an exception may take to describe itself.
@@ -78,7 +81,56 @@ fn args_field(py: Python<'_>) -> Option<&Field> {
         .ok()
 }
 
-/// The class's real name; a metaclass that lies about it is not asked.
+/// A class of exceptions.
+#[derive(Clone)]
+pub(crate) struct Kind {
+    /// Its real name; a metaclass that lies about it is not asked.
+    pub name: String,
+    /// Whether it is a compiled-in class that means nothing special to Plugward.
+    pub is_ordinary: bool,
+}
+
+impl Kind {
+    /// The class of an exception.
+    pub(crate) fn of(exception: &Bound<'_, PyBaseException>) -> Self {
+        let class = exception.get_type();
+        // SAFETY: a live type.
+        let flags = unsafe { ffi::PyType_GetFlags(class.as_type_ptr()) };
+        if flags & ffi::Py_TPFLAGS_HEAPTYPE != 0 {
+            return Self {
+                name: type_name(&class),
+                is_ordinary: false,
+            };
+        }
+        // Types that are compiled in live for ever, so their address stands for them.
+        let address = class.as_ptr() as usize;
+        BUILTIN.with_borrow_mut(|known| {
+            if let Some((_, kind)) = known.iter().find(|(at, _)| *at == address) {
+                return kind.clone();
+            }
+            let py = class.py();
+            let special = [
+                py.get_type::<PySystemExit>(),
+                py.get_type::<PyMemoryError>(),
+            ];
+            let is_ordinary = !special
+                .iter()
+                .any(|s| raw::is_subtype(exception.as_any(), s));
+            let kind = Self {
+                name: type_name(&class),
+                is_ordinary,
+            };
+            known.push((address, kind.clone()));
+            kind
+        })
+    }
+}
+
+thread_local! {
+    static BUILTIN: RefCell<Vec<(usize, Kind)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The class's real name.
 pub(crate) fn type_name(class: &Bound<'_, PyType>) -> String {
     name_field(class.py())
         .and_then(|field| field.of(class.as_any()))
@@ -181,14 +233,34 @@ pub(crate) fn first_argument<'py>(
 /// The full traceback as text; never more than a few hundred KiB.
 pub(crate) fn traceback(exception: &Bound<'_, PyBaseException>, dog: &Watchdog) -> Option<String> {
     let py = exception.py();
+    let asker = Py::new(py, Asker::default()).ok()?;
+    let args = (exception, asker).into_pyobject(py).ok()?;
     let format = names::format_exception(py).ok()?;
-    let said = bounded(py, dog, || {
-        let args = PyTuple::new(py, [exception.as_any()])?;
-        crate::invoke::call(format, &args, None)
-    });
-    let found = said?.ok()?;
-    found
-        .cast::<PyString>()
+    // Reading source lines may run the code of a module's loader.
+    let said = bounded(py, dog, || crate::invoke::call(format, &args, None).ok())??;
+    said.cast::<PyString>()
         .ok()
         .map(|s| s.to_string_lossy().into_owned())
+}
+
+/// Asks the exceptions of one chain for their messages. One that hangs costs its second once; the
+/// rest of the chain is then not asked.
+#[pyclass(frozen)]
+#[derive(Default)]
+struct Asker {
+    hung: AtomicBool,
+}
+
+#[pymethods]
+impl Asker {
+    fn __call__(&self, exception: &Bound<'_, PyBaseException>) -> String {
+        if self.hung.load(Ordering::Relaxed) {
+            return plain_message(exception).unwrap_or_else(|| "<not asked>".to_owned());
+        }
+        let begun = Instant::now();
+        let said = crate::watchdog::with(|dog| Some(message(exception, dog)));
+        self.hung
+            .store(begun.elapsed() >= PATIENCE / 2, Ordering::Relaxed);
+        said.unwrap_or_default()
+    }
 }

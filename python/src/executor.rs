@@ -5,10 +5,11 @@ use crate::fault::{Limit, classify};
 use crate::invoke;
 use crate::names;
 use crate::tool::PyTool;
+use crate::watchdog;
 use plugward_core::call::{Call, Executor, Fault, Reply, TensorView};
 use plugward_core::error::{Code, Error, Result};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::PyDict;
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -91,13 +92,16 @@ fn on_values(
     })?;
     let handler = tool.handler.bind(py);
     let result = if tool.is_async {
-        let args: PyResult<Bound<'_, PyTuple>> = (handler, kwargs, None::<f64>).into_pyobject(py);
-        names::run_blocking(py).and_then(|run| invoke::call(run, &args?, None))
+        let run = names::run_blocking(py).map_err(internal)?;
+        let args = (handler, kwargs, None::<f64>)
+            .into_pyobject(py)
+            .map_err(internal)?;
+        invoke::call(run, &args, None)
     } else {
-        invoke::call_kwargs(handler, Some(kwargs))
+        invoke::call(handler, names::no_args(py), Some(kwargs))
     };
-    let value = result.map_err(|error| {
-        crate::watchdog::with(|dog| Some(classify(py, error, tool, Limit::none(), dog).fault))
+    let value = result.map_err(|raised| {
+        watchdog::with(|dog| Some(classify(raised, tool, Limit::none(), dog).fault))
             .unwrap_or(Fault::Cancelled)
     })?;
     let found = pack(&value);
@@ -135,8 +139,7 @@ pub(crate) fn step<'py>(
             })
         }
         Err(error) => {
-            let text =
-                crate::watchdog::with(|d| Some(crate::describe::message(error.value(py), d)));
+            let text = watchdog::with(|d| Some(crate::describe::message(error.value(py), d)));
             Err(Error::new(Code::LoadConstruct).with_message(text.unwrap_or_default()))
         }
     }

@@ -1,13 +1,14 @@
 //! Which fault an exception is.
 
 use crate::describe;
+use crate::invoke::Raised;
 use crate::names;
 use crate::tool::PyTool;
 use plugward_core::call::{Fault, Interruption, Ticket};
 use plugward_core::deadline::Watchdog;
 use pyo3::exceptions::{PyBaseException, PyMemoryError, PySystemExit, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyString};
+use pyo3::types::{PyInt, PyString, PyType};
 use std::time::{Duration, Instant};
 
 /// A fault with the exception that it comes from.
@@ -38,15 +39,17 @@ pub(crate) type Answer = Result<Py<PyAny>, Trouble>;
 pub(crate) struct Limit {
     at: Option<Instant>,
     length: Duration,
+    /// About when the call began; it saves a look at the clock.
+    began: Option<Instant>,
 }
 
 impl Limit {
     /// Of one call.
     pub(crate) fn of(ticket: &Ticket) -> Self {
-        Self {
-            at: ticket.deadline(),
-            length: ticket.limit().unwrap_or_default(),
-        }
+        let at = ticket.deadline();
+        let length = ticket.limit().unwrap_or_default();
+        let began = at.and_then(|at| at.checked_sub(length));
+        Self { at, length, began }
     }
 
     /// Of a call that has none.
@@ -54,6 +57,7 @@ impl Limit {
         Self {
             at: None,
             length: Duration::ZERO,
+            began: None,
         }
     }
 
@@ -78,86 +82,95 @@ impl Limit {
 
 /// Classifies what left the plugin; its deadline is known not to have been the cause, unless the
 /// plugin was told so by its own event loop.
-pub(crate) fn classify(
-    py: Python<'_>,
-    error: PyErr,
-    tool: &PyTool,
-    limit: Limit,
-    dog: &Watchdog,
-) -> Trouble {
-    let unbound = error.traceback(py).is_none();
-    let exception = error.into_value(py).into_bound(py);
-    let fault = fault(&exception, unbound, tool, limit, dog);
+pub(crate) fn classify(raised: Raised<'_>, tool: &PyTool, limit: Limit, dog: &Watchdog) -> Trouble {
+    let fault = fault(&raised, tool, limit, dog);
+    let exception = Some(raised.exception.unbind());
     Trouble {
         fault,
-        exception: Some(exception.unbind()),
+        exception,
         of_host: false,
     }
 }
 
-fn fault(
-    exception: &Bound<'_, PyBaseException>,
-    unbound: bool,
-    tool: &PyTool,
-    limit: Limit,
-    dog: &Watchdog,
-) -> Fault {
-    let is = |class: PyResult<&Bound<'_, pyo3::types::PyType>>| {
-        class.is_ok_and(|class| is_a(exception, class))
-    };
-    let py = exception.py();
-    if unbound && tool.is_function && exception.is_exact_instance_of::<PyTypeError>() {
+fn fault(raised: &Raised<'_>, tool: &PyTool, limit: Limit, dog: &Watchdog) -> Fault {
+    let exception = &raised.exception;
+    let kind = describe::Kind::of(exception);
+    if raised.placeless && tool.is_function && exception.is_exact_instance_of::<PyTypeError>() {
         // The arguments do not fit the signature: not one line of the plugin was run.
         return Fault::RefusedInput {
             message: describe::message(exception, dog),
         };
     }
-    if is(names::invalid_input(py)) {
-        return Fault::RefusedInput {
-            message: describe::message(exception, dog),
-        };
-    }
-    if is(names::deadline_exceeded(py)) {
-        // Without a deadline of its own it is the caller's: the outer call is being stopped.
-        return match limit.at() {
-            Some(at) if Instant::now() >= at => limit.passed(Interruption::Stopped),
-            _ => Fault::Cancelled,
-        };
-    }
-    if is_a(exception, &py.get_type::<PySystemExit>()) {
-        return Fault::Exited {
-            status: exit_status(exception),
-            traceback: text(exception, tool, dog),
-        };
+    if !kind.is_ordinary
+        && let Some(special) = special(exception, tool, limit, dog)
+    {
+        return special;
     }
     let message = describe::message(exception, dog);
-    if is_a(exception, &py.get_type::<PyMemoryError>()) {
-        let message = if message.is_empty() {
-            "the plugin ran out of memory".into()
-        } else {
-            message
-        };
-        return Fault::Memory { message };
-    }
-    let kind = describe::type_name(&exception.get_type());
-    if kind == "PanicException" {
+    if kind.name == "PanicException" {
         return Fault::Panicked { message };
     }
     Fault::Raised {
-        kind,
+        kind: kind.name,
         message,
-        traceback: text(exception, tool, dog),
+        traceback: text(exception, tool, limit, dog),
     }
 }
 
+/// The exceptions that mean more than that something failed.
+fn special(
+    exception: &Bound<'_, PyBaseException>,
+    tool: &PyTool,
+    limit: Limit,
+    dog: &Watchdog,
+) -> Option<Fault> {
+    let py = exception.py();
+    let is = |class: PyResult<&Bound<'_, PyType>>| class.is_ok_and(|class| is_a(exception, class));
+    if is(names::invalid_input(py)) {
+        return Some(Fault::RefusedInput {
+            message: describe::message(exception, dog),
+        });
+    }
+    if is(names::deadline_exceeded(py)) {
+        // Without a deadline of its own it is the caller's: the outer call is being stopped.
+        return Some(match limit.at() {
+            Some(at) if Instant::now() >= at => limit.passed(Interruption::Stopped),
+            _ => Fault::Cancelled,
+        });
+    }
+    if is_a(exception, &py.get_type::<PySystemExit>()) {
+        let traceback = text(exception, tool, limit, dog);
+        return Some(Fault::Exited {
+            status: exit_status(exception),
+            traceback,
+        });
+    }
+    if is_a(exception, &py.get_type::<PyMemoryError>()) {
+        let said = describe::message(exception, dog);
+        let message = if said.is_empty() {
+            "the plugin ran out of memory".into()
+        } else {
+            said
+        };
+        return Some(Fault::Memory { message });
+    }
+    None
+}
+
 /// Whether the class is a real base; the exception's own `__class__` is not asked.
-fn is_a(exception: &Bound<'_, PyBaseException>, class: &Bound<'_, pyo3::types::PyType>) -> bool {
+fn is_a(exception: &Bound<'_, PyBaseException>, class: &Bound<'_, PyType>) -> bool {
     crate::raw::is_subtype(exception.as_any(), class)
 }
 
-fn text(exception: &Bound<'_, PyBaseException>, tool: &PyTool, dog: &Watchdog) -> Option<String> {
+fn text(
+    exception: &Bound<'_, PyBaseException>,
+    tool: &PyTool,
+    limit: Limit,
+    dog: &Watchdog,
+) -> Option<String> {
+    let now = limit.began.unwrap_or_else(Instant::now);
     tool.budget
-        .take()
+        .take(now)
         .then(|| describe::traceback(exception, dog))
         .flatten()
 }

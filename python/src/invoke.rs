@@ -9,10 +9,11 @@
     reason = "PyObject_Call: one of the named unsafe addresses"
 )]
 
-use crate::names;
-use pyo3::ffi::PyObject;
+use pyo3::exceptions::PyBaseException;
+use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use std::ptr::null_mut;
 
 unsafe extern "C-unwind" {
     fn PyObject_Call(
@@ -33,28 +34,60 @@ impl Drop for ParkOnExit {
     }
 }
 
+/// An exception that left the code that was called.
+pub(crate) struct Raised<'py> {
+    /// It.
+    pub exception: Bound<'py, PyBaseException>,
+    /// Whether no line of Python was reached: the call itself was refused.
+    pub placeless: bool,
+}
+
+impl From<Raised<'_>> for PyErr {
+    fn from(raised: Raised<'_>) -> Self {
+        PyErr::from_value(raised.exception.into_any())
+    }
+}
+
+impl<'py> Raised<'py> {
+    /// Takes the interpreter's present exception. `PyErr` would also allocate, and would turn a
+    /// Rust panic that travels as an exception into a panic of ours.
+    fn fetch(py: Python<'py>) -> Self {
+        let (mut class, mut value, mut place) = (null_mut(), null_mut(), null_mut());
+        // SAFETY: attached, with an exception set; each pointer is a new reference or NULL, and
+        // after normalising `value` is a live exception.
+        unsafe {
+            ffi::PyErr_Fetch(&raw mut class, &raw mut value, &raw mut place);
+            ffi::PyErr_NormalizeException(&raw mut class, &raw mut value, &raw mut place);
+            if !place.is_null() {
+                ffi::PyException_SetTraceback(value, place);
+                ffi::Py_DECREF(place);
+            }
+            ffi::Py_XDECREF(class);
+            let exception = Bound::from_owned_ptr(py, value).cast_into_unchecked();
+            Self {
+                exception,
+                placeless: place.is_null(),
+            }
+        }
+    }
+}
+
 /// `callable(*args, **kwargs)`.
 #[inline]
 pub(crate) fn call<'py>(
     callable: &Bound<'py, PyAny>,
     args: &Bound<'py, PyTuple>,
     kwargs: Option<&Bound<'py, PyDict>>,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> Result<Bound<'py, PyAny>, Raised<'py>> {
     let py = callable.py();
-    let kwargs = kwargs.map_or(std::ptr::null_mut(), |k| k.as_ptr());
+    let kwargs = kwargs.map_or(null_mut(), |k| k.as_ptr());
     let guard = ParkOnExit;
     // SAFETY: attached; callable and args are live objects, kwargs is a dict or NULL.
     let result = unsafe { PyObject_Call(callable.as_ptr(), args.as_ptr(), kwargs) };
     std::mem::forget(guard);
-    // SAFETY: a new reference, or NULL with an exception set.
-    unsafe { Bound::from_owned_ptr_or_err(py, result) }
-}
-
-/// `callable(**kwargs)`.
-#[inline]
-pub(crate) fn call_kwargs<'py>(
-    callable: &Bound<'py, PyAny>,
-    kwargs: Option<&Bound<'py, PyDict>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    call(callable, names::no_args(callable.py()), kwargs)
+    if result.is_null() {
+        return Err(Raised::fetch(py));
+    }
+    // SAFETY: a new reference.
+    Ok(unsafe { Bound::from_owned_ptr(py, result) })
 }

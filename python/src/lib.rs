@@ -21,6 +21,7 @@ mod progress;
 mod raw;
 mod report;
 mod runtime;
+mod sandbox;
 mod steps;
 mod thread;
 mod tool;
@@ -43,6 +44,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(check::check_manifest, module)?)?;
     module.add_function(wrap_pyfunction!(manifest::read_manifest, module)?)?;
     module.add_function(wrap_pyfunction!(manifest::discover_plugins, module)?)?;
+    module.add_function(wrap_pyfunction!(sandbox::run_sandboxed, module)?)?;
+    module.add_function(wrap_pyfunction!(sandbox::describe_exception, module)?)?;
     module.add_function(wrap_pyfunction!(worker::serve_worker, module)?)?;
     Ok(())
 }

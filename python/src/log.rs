@@ -20,7 +20,7 @@ impl LogSink for LoggingSink {
                 record.unix_ms,
             );
             let args = args.into_pyobject(py)?;
-            invoke::call(names::emit(py)?, &args, None).map(|_| ())
+            Ok::<_, PyErr>(invoke::call(names::emit(py)?, &args, None).map(|_| ())?)
         });
         match written {
             Some(Ok(())) => Ok(()),

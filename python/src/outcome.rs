@@ -31,7 +31,7 @@ pub(crate) struct Outcome {
     tool: Py<PyString>,
     ended: Ended,
     value: Option<Py<PyAny>>,
-    failure: Option<Box<Failure>>,
+    failure: Option<Failure>,
 }
 
 impl Outcome {
@@ -61,11 +61,11 @@ impl Outcome {
         exception: Option<Py<PyBaseException>>,
     ) -> Self {
         let (plugin, tool) = (plugin.clone().unbind(), tool.clone().unbind());
-        let failure = Some(Box::new(Failure {
+        let failure = Some(Failure {
             error,
             exception,
             of_host: false,
-        }));
+        });
         Self {
             plugin,
             tool,

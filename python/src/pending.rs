@@ -2,6 +2,7 @@
 
 use crate::call::{self, Request};
 use crate::fault::{Limit, Trouble, classify};
+use crate::invoke::Raised;
 use crate::meeting::Meeting;
 use crate::outcome::Outcome;
 use crate::runtime::Runtime;
@@ -25,6 +26,8 @@ pub(crate) enum Begun {
     Pending(Py<PendingCall>),
     /// The plugin is full; so many may wait.
     Full(u32),
+    /// It runs outside this interpreter: a thread must wait for it.
+    Elsewhere(()),
 }
 
 /// An admitted call.
@@ -57,9 +60,7 @@ impl PendingCall {
             Err(error) => return refused(error),
         };
         if PyTool::of(target.tool()).is_none() {
-            // A native plugin: the JSON path, on a thread of the caller's own choice.
-            let text = "this kind of plugin cannot be awaited yet";
-            return refused(Error::new(Code::LoadUnsupportedKind).with_message(text));
+            return Ok(Begun::Elsewhere(()));
         }
         let queue = target.generation().queue;
         match target.enter(limit) {
@@ -186,17 +187,18 @@ impl PendingCall {
         if ok {
             return self.end(py, Ok(value.unbind()));
         }
-        let trouble = self.with_tool(|_, tool| {
-            let exception = value.cast_into::<PyBaseException>()?;
-            let error = PyErr::from_value(exception.into_any());
-            Ok(classify(
-                py,
-                error,
-                tool,
-                self.limit,
-                self.runtime.get().core().watchdog(),
-            ))
-        })?;
+        // Describing an exception may run its code: not under the lock.
+        let target = self.open.lock().ticket.as_ref().map(|t| t.target().clone());
+        let Some(tool) = target.as_ref().and_then(|t| PyTool::of(t.tool())) else {
+            return Ok(None);
+        };
+        let exception = value.cast_into::<PyBaseException>()?;
+        let raised = Raised {
+            exception,
+            placeless: false,
+        };
+        let dog = self.runtime.get().core().watchdog();
+        let trouble = classify(raised, tool, self.limit, dog);
         self.end(py, Err(trouble))
     }
 

@@ -5,6 +5,8 @@
 //! coroutine can never reach another task.
 
 use crate::interrupt;
+use crate::invoke;
+use crate::names;
 use crate::runtime::Runtime;
 use parking_lot::Mutex;
 use plugward_core::call::Ticket;
@@ -66,12 +68,33 @@ impl Steps {
         result
     }
 
+    /// What the handler returns; arguments that do not fit its signature are the caller's mistake.
+    fn called<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let made = invoke::call(
+            self.handler.bind(py),
+            names::no_args(py),
+            Some(self.kwargs.bind(py)),
+        );
+        made.map_err(|raised| {
+            if raised.placeless && raised.exception.is_exact_instance_of::<PyTypeError>() {
+                let text = raised
+                    .exception
+                    .str()
+                    .map(|s| s.to_string())
+                    .unwrap_or_default();
+                let refused = names::invalid_input(py).and_then(|class| class.call1((text,)));
+                return refused.map_or_else(|error| error, PyErr::from_value);
+            }
+            raised.into()
+        })
+    }
+
     /// The iterator behind the awaitable that the handler returned.
     fn iterator<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         if let Some(known) = self.coroutine.lock().as_ref() {
             return Ok(known.bind(py).clone());
         }
-        let awaitable = self.handler.bind(py).call((), Some(self.kwargs.bind(py)))?;
+        let awaitable = self.called(py)?;
         let iterator = if awaitable.hasattr("send")? {
             awaitable
         } else if awaitable.hasattr("__await__")? {

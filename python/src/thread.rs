@@ -290,9 +290,9 @@ impl Work {
         let dog = self.runtime.watchdog();
         result
             .map(Bound::unbind)
-            .map_err(|error| match PyTool::of(self.target.tool()) {
-                Some(tool) => classify(py, error, tool, self.limit, dog),
-                None => internal(py, &error),
+            .map_err(|raised| match PyTool::of(self.target.tool()) {
+                Some(tool) => classify(raised, tool, self.limit, dog),
+                None => internal(py, &raised.into()),
             })
     }
 }

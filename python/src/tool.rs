@@ -4,6 +4,7 @@ use plugward_core::registry::Tool;
 use pyo3::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 /// The door's own half of a tool.
 pub(crate) struct PyTool {
@@ -34,8 +35,8 @@ const PER_SECOND: u64 = 20;
 
 impl Budget {
     /// Whether one more may be written.
-    pub(crate) fn take(&self) -> bool {
-        let second = plugward_core::deadline::now_ns() / 1_000_000_000;
+    pub(crate) fn take(&self, now: Instant) -> bool {
+        let second = plugward_core::deadline::to_ns(now) / 1_000_000_000;
         let seen = self.0.load(Ordering::Relaxed);
         let count = if seen >> 24 == second {
             seen & 0xff_ffff

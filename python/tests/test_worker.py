@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
@@ -182,3 +183,10 @@ def test_what_it_prints_is_logged(load: Callable[..., plugward.Runtime]) -> None
             return
         time.sleep(0.01)
     pytest.fail("the line is not in the log")
+
+
+async def test_it_can_be_awaited(load: Callable[..., plugward.Runtime]) -> None:
+    rt = load()
+    outcomes = await asyncio.gather(*(rt.acall("bad", "echo", {"n": n}) for n in range(20)))
+    assert [o.result for o in outcomes] == [{"n": n} for n in range(20)]
+    assert (await rt.acall("bad", "hangs", deadline_ms=200)).code == "PW-CALL-005"

@@ -12,8 +12,6 @@ before it is used. ``docs/migrate-forgesyte.md`` says what gets better at each o
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import sys
 from types import ModuleType
 
 __all__ = ["MODULES", "alias"]
@@ -36,32 +34,19 @@ MODULES = (
 """Every module that stands in for one of the host's."""
 
 
+PACKAGES = ("lifecycle", "health", "loader")
+"""Packages that only hold some of these; a host's own take precedence."""
+
+
 def alias(package: str) -> None:
     """Let `import <package>.<module>` give the module of this package, for each of `MODULES`.
 
     Call it before the host imports them. Everything else in `package` stays the host's own; where it has no package
     of that name (`<package>.health`), this one's stands in.
     """
-    for name in MODULES:
-        _stand_in(package, name)
-    for name in ("lifecycle", "health", "loader"):
-        if not _exists(f"{package}.{name}"):
-            _stand_in(package, name)
+    from . import _alias
 
-
-def _stand_in(package: str, name: str) -> None:
-    module = importlib.import_module(f"{__name__}.{name}")
-    sys.modules[f"{package}.{name}"] = module
-    parent, _, child = f"{package}.{name}".rpartition(".")
-    if parent in sys.modules:
-        setattr(sys.modules[parent], child, module)
-
-
-def _exists(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
+    _alias.install(package, __name__, MODULES, PACKAGES)
 
 
 def __getattr__(name: str) -> ModuleType:

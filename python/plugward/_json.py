@@ -1,0 +1,107 @@
+"""Outcomes as JSON text, also where a plugin's result is no plain data."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from plugward._describe import plain
+from plugward._errors import CATALOGUE, Code
+
+if TYPE_CHECKING:
+    from plugward._native import Outcome
+    from plugward.errors import PlugwardError
+
+PATIENCE = 10.0
+"""Seconds that a result may take to turn itself into plain data."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A body and the HTTP status that fits."""
+
+    body: str
+    http_status: int
+
+
+async def encode(outcome: Outcome) -> Text:
+    """The outcome as JSON. Code of the plugin's own result objects runs on a thread, and not for ever."""
+    data = outcome.to_dict()
+    try:
+        return Text(json.dumps(data, allow_nan=False), outcome.http_status)
+    except (TypeError, ValueError, RecursionError):
+        pass
+    try:
+        body = await asyncio.wait_for(asyncio.to_thread(_converted, data), PATIENCE)
+    except Exception as error:  # noqa: BLE001 (the result's own methods may raise anything)
+        kind = type.__dict__["__name__"].__get__(type(error))
+        return _unserialisable(data, kind if kind != "TimeoutError" else "it did not end in time")
+    return Text(body, outcome.http_status)
+
+
+def dumps(outcome: Outcome) -> str:
+    """The same at once, for programs without an event loop."""
+    data = outcome.to_dict()
+    try:
+        return json.dumps(data, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        pass
+    try:
+        return _converted(data)
+    except Exception as error:  # noqa: BLE001 (as above)
+        return _unserialisable(data, type.__dict__["__name__"].__get__(type(error))).body
+
+
+def _converted(data: dict[str, Any]) -> str:
+    try:
+        return json.dumps(data, allow_nan=False, default=plain)
+    except ValueError:
+        return json.dumps(_finite(data), allow_nan=False, default=plain)
+
+
+def _finite(value: Any, depth: int = 0) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if depth > 64:
+        raise ValueError("the result is nested too deeply, or contains itself")
+    if isinstance(value, dict):
+        return {str(key): _finite(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item, depth + 1) for item in value]
+    if isinstance(value, (str, int, bool, type(None))):
+        return value
+    return _finite(plain(value), depth + 1)
+
+
+def _unserialisable(data: dict[str, Any], why: str) -> Text:
+    entry = CATALOGUE[Code.CALL_UNSERIALIZABLE]
+    answer = {key: value for key, value in data.items() if key != "result"}
+    answer |= {
+        "ok": False,
+        "error": f"{data['plugin']}.{data['tool']} answered something that has no JSON form: {why}",
+        "error_type": entry.kind,
+        "code": entry.code,
+        "cause": entry.cause,
+        "remedy": entry.remedy,
+        "retryable": entry.retryable,
+        "http_status": entry.http_status,
+    }
+    return Text(json.dumps(answer), entry.http_status)
+
+
+def error_dict(error: PlugwardError) -> dict[str, Any]:
+    """An error of the API as an answer."""
+    return {
+        "ok": False,
+        "error": str(error),
+        "error_type": error.error_type,
+        "code": error.code,
+        "cause": error.cause,
+        "remedy": error.remedy,
+        "retryable": error.retryable,
+        "http_status": error.http_status,
+    }
