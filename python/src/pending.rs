@@ -11,7 +11,6 @@ use crate::thread::{Away, Threads};
 use crate::tool::PyTool;
 use parking_lot::Mutex;
 use plugward_core::call::{Entry, Fault, Interruption, Ticket};
-use plugward_core::error::{Code, Error};
 use pyo3::exceptions::{PyBaseException, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};

@@ -290,6 +290,11 @@ impl Runtime {
             .or_raise(py)
     }
 
+    /// Lets a quarantined plugin be restarted again, with a fresh budget.
+    fn release(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        py.detach(|| self.core.release(name)).or_raise(py)
+    }
+
     /// Ends a plugin and forgets it.
     fn unload(&self, py: Python<'_>, name: &str) -> PyResult<()> {
         py.detach(|| self.core.unload(name)).or_raise(py)

@@ -175,6 +175,22 @@ def test_the_sandbox_names_the_line_that_would_allow_it(load: Callable[..., plug
     assert path.exists()
 
 
+def test_what_holds_it_is_reported(load: Callable[..., plugward.Runtime]) -> None:
+    rt = load(require_enforcement=True)
+    enforced = rt.restart("bad").enforcement
+    assert enforced is not None
+    assert enforced["permissions.network"] == "seccomp"
+    assert enforced["permissions.write"].startswith("Landlock")
+
+
+def test_a_spent_budget_quarantines_it(load: Callable[..., plugward.Runtime]) -> None:
+    rt = load(restart={"policy": "on_failure", "max": 0})
+    assert rt.call("bad", "exits").code == "PW-WORKER-005"
+    assert rt.call("bad", "pid").code == "PW-SUP-001"
+    rt.release("bad")
+    assert rt.restart("bad").ok
+
+
 def test_what_it_prints_is_logged(load: Callable[..., plugward.Runtime]) -> None:
     rt = load()
     assert rt.call("bad", "prints").ok
