@@ -21,7 +21,10 @@ pub(super) struct Death<'a> {
 impl Death<'_> {
     /// The error that callers get.
     pub(super) fn to_error(&self) -> Error {
-        let error = match (self.reason, self.exit) {
+        // A slow death looks like a lost thread until it is over: then its own signal tells.
+        let signal = self.exit.and_then(|e| e.signal);
+        let lost = |r: &&Reason| **r != Reason::Thread || signal == Some(libc::SIGKILL);
+        let error = match (self.reason.filter(lost), self.exit) {
             (Some(reason), _) => self.killed(reason),
             (
                 None,

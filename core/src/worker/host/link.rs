@@ -8,6 +8,7 @@ use super::tail::Tail;
 use crate::call::{Args, DeathNotice, Fault, Interruption, Reply};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Limits;
+use crate::platform::fork_epoch;
 use crate::worker::wire::{
     self, ANSWERED, DIED, Head, IDLE, KEEP, Lane, NOTE, Op, Parts, Phase, ReplyHead, Segment,
     TensorHead, futex,
@@ -43,6 +44,7 @@ pub(super) struct Link {
     dead: AtomicBool,
     told: AtomicBool,
     on_death: DeathNotice,
+    forks: u32,
     _scratch: Scratch,
 }
 
@@ -96,6 +98,7 @@ impl Link {
             reaper,
             segment,
             on_death,
+            forks: fork_epoch(),
             _scratch: scratch,
         });
         let dying = Arc::clone(&link);
@@ -393,6 +396,10 @@ impl Link {
 
     /// Asks the worker to end in good order; it is killed where it does not in time.
     pub(super) fn end(&self) {
+        // In a forked child the worker is the parent's.
+        if self.forks != fork_epoch() {
+            return;
+        }
         self.told.store(true, Ordering::SeqCst);
         if self.dead.load(Ordering::SeqCst) {
             return;

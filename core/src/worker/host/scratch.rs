@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A private folder, removed when dropped.
-pub(super) struct Scratch(PathBuf);
+pub(super) struct Scratch {
+    path: PathBuf,
+    owner: u32,
+}
 
 impl Scratch {
     pub(super) fn new(plugin: &str) -> Result<Self> {
@@ -24,16 +27,22 @@ impl Scratch {
                 Error::new(Code::WorkerStart)
                     .with_message(format!("its scratch folder {}: {e}", folder.display()))
             })?;
-        Ok(Self(folder))
+        Ok(Self {
+            path: folder,
+            owner: std::process::id(),
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        // A forked child holds a copy of its parent's.
+        if self.owner == std::process::id() {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
     }
 }
