@@ -342,6 +342,24 @@ impl Runtime {
             .transpose()
     }
 
+    /// The state of one plugin; `None` where there is none of that name. Cheaper than its health.
+    fn state(&self, name: &str) -> Option<&'static str> {
+        if self.stranger() {
+            return None;
+        }
+        let snapshot = self.core.registry().snapshot();
+        snapshot.get(name).map(|plugin| plugin.status().state.as_str())
+    }
+
+    /// The states of all plugins, by name.
+    fn states(&self) -> Vec<(String, &'static str)> {
+        if self.stranger() {
+            return Vec::new();
+        }
+        let snapshot = self.core.registry().snapshot();
+        snapshot.plugins().iter().map(|p| (p.name.clone(), p.status().state.as_str())).collect()
+    }
+
     /// Counts by state, and whether the runtime is ready.
     fn summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let found = convert::serialised(py, &self.core.summary())?;

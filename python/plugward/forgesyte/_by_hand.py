@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -9,8 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .sandbox._calls import call, error_text, traceback_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .loader.plugin_registry import PluginRegistry
 
 
@@ -75,3 +76,29 @@ def by_hand(
         )
     registry.record_success(name, (perf_counter() - begun) * 1e3)
     return ByHand(True, result)
+
+
+def entry(plugin: Any, args: Any) -> Callable[[], Any]:
+    """The call that `plugin` means by `args`: `run(args)`, or `run(**args)` where they are its parameters."""
+    run = getattr(plugin, "run", None)
+    if not callable(run):
+        return functools.partial(_run_named, plugin, args)
+    if isinstance(args, Mapping) and args and set(args) <= _parameters(run):
+        return functools.partial(run, **args)
+    return functools.partial(run, args)
+
+
+def _parameters(function: Callable[..., Any]) -> set[str]:
+    try:
+        return set(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return set()
+
+
+def _run_named(plugin: Any, args: Any) -> Any:
+    given = dict(args or {})
+    tools = list(getattr(plugin, "tools", None) or {})
+    tool = given.pop("tool", None) or (tools[0] if len(tools) == 1 else None)
+    if tool is None:
+        raise ValueError(f'say which tool in args["tool"]: {", ".join(map(str, tools)) or "the plugin has none"}')
+    return plugin.run_tool(tool, given)

@@ -49,12 +49,12 @@ class View:
 
     def list_plugin(self, name: str, description: str = "", version: str = "") -> bool:
         """List a plugin that the host runs itself, LOADED; False where the name is known already."""
-        if self.runtime.plugin_health(name) is not None:
+        if self.runtime.state(name) is not None:
             return False
         try:
             self.runtime.register(name, str(description or ""), str(version or ""))
         except Exception:
-            if self.runtime.plugin_health(name) is None:  # else another thread was faster
+            if self.runtime.state(name) is None:  # else another thread was faster
                 raise
             return False
         self.by_host.add(name)
@@ -62,12 +62,12 @@ class View:
 
     def state(self, name: str) -> State | None:
         """A plugin's state, None for an unknown name."""
-        health = self.runtime.plugin_health(name)
-        return None if health is None else State(health["state"])
+        state = self.runtime.state(name)
+        return None if state is None else State(state)
 
     def states(self) -> dict[str, State]:
         """The state of every plugin, by name."""
-        return {health["name"]: State(health["state"]) for health in self.runtime.health()}
+        return {name: State(state) for name, state in self.runtime.states()}
 
     def move(self, name: str, target: State, reason: str = "", *, explicit: bool = False) -> bool:
         """Lead a known plugin to `target`, through the states between; whether it got there.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
+import base64
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from plugward._describe import plain
 from plugward._errors import Code
 
-from ._by_hand import Answer, ByHand, by_hand
+from ._by_hand import Answer, ByHand, by_hand, entry
 from .loader import plugin_registry
 from .sandbox._calls import say
 from .sandbox.sandbox_runner import run_plugin_sandboxed
@@ -75,17 +75,26 @@ class ToolRunner:
         return answer
 
     def run(self, plugin: Any, args: Any = None) -> dict[str, Any]:
-        """Run a plugin object on this thread: its `run(args)`, else its only tool, else the one that `args` names.
+        """Run a plugin object on this thread: its `run`, else its only tool, else the one that `args["tool"]` names.
 
-        `args["tool"]` names a tool; what is registered under the plugin's name and is not available is not executed.
+        Where a plugin of its name is registered, the call is on its account: what is FAILED or UNAVAILABLE is not
+        executed, and an error fails the plugin.
         """
         name = getattr(plugin, "name", None)
         registry = get_registry()
-        if isinstance(name, str) and registry.get_state(name) is not None and not registry.is_available(name):
+        if not isinstance(name, str) or registry.get_state(name) is None:
+            return run_plugin_sandboxed(entry(plugin, args)).to_dict()
+        if not registry.is_available(name):
             refusal = _refusal(registry, name)
             say(logger, logging.ERROR, "Plugin '%s': %s", name, refusal["error"])
             return refusal
-        return run_plugin_sandboxed(_entry(plugin), args).to_dict()
+        registry.mark_running(name)
+        result = run_plugin_sandboxed(entry(plugin, args))
+        if result.ok:
+            registry.record_success(name, result.execution_time_ms)
+        else:
+            registry.mark_failed(name, f"{result.error_type}: {result.error}")
+        return result.to_dict()
 
 
 def run_plugin_tool(
@@ -108,20 +117,35 @@ async def tool_runner(tool_name: str, args: Mapping[str, Any]) -> dict[str, Any]
     plugin_id = given.pop("plugin_name", None)
     if not isinstance(plugin_id, str):
         raise ValueError("args must carry the name of the plugin as plugin_name")
+    await asyncio.to_thread(get_registry().adopt, plugin_id)  # its tools are known from here on
+    given = _image_as_bytes(plugin_id, tool_name, given)
     result = jsonable(_result(await _acall(plugin_id, tool_name, given, None)))
     return result if isinstance(result, dict) else {"result": result}
 
 
+def _image_as_bytes(plugin_id: str, tool: str, args: dict[str, Any]) -> dict[str, Any]:
+    """A base64 `image` as `image_bytes`, for tools whose schema knows only the latter."""
+    schemas = (row["input_schema"] or {} for row in get_registry().runtime.tools(plugin_id) if row["id"] == tool)
+    takes = next(schemas, {}).get("properties", {})
+    if "image_bytes" not in takes or "image" in takes or not isinstance(args.get("image"), str):
+        return args
+    try:
+        image = base64.b64decode(args["image"], validate=True)
+    except ValueError as error:
+        raise ValueError(f"image is not base64: {error}") from error
+    return {**{key: value for key, value in args.items() if key != "image"}, "image_bytes": image}
+
+
 def jsonable(value: Any) -> Any:
-    """Plain data of a result: pydantic models are dumped, numpy becomes numbers and lists."""
-    if value is None or (isinstance(value, (str, bool, int, float)) and type(value).__module__ == "builtins"):
-        return value
-    if isinstance(value, dict):
+    """Plain data of a result: pydantic models are dumped, numpy becomes numbers and lists; what is neither stays."""
+    if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [jsonable(item) for item in value]
-    made = plain(value)
-    return made if made is value or isinstance(made, str) else jsonable(made)
+    if isinstance(value, (set, frozenset, bytes, bytearray, memoryview)):
+        return jsonable(plain(value)) if isinstance(value, (set, frozenset)) else plain(value)
+    # Asked of the class: a mock has every attribute, and each gives a mock again.
+    return jsonable(plain(value)) if any(hasattr(type(value), name) for name in ("model_dump", "tolist")) else value
 
 
 def _call(plugin_id: str, tool: str, args: Mapping[str, Any] | None, progress: Progress | None) -> Answer:
@@ -171,9 +195,10 @@ def _exception(outcome: Answer) -> Exception:
     text = outcome.error or ""
     if outcome.code in DEADLINES:
         return TimeoutError(text)
-    if isinstance(outcome.exception, Exception):
-        return outcome.exception
-    return (ValueError if outcome.code in CALLERS_MISTAKES else RuntimeError)(text)
+    raised = outcome.exception
+    if outcome.code in CALLERS_MISTAKES:
+        return raised if isinstance(raised, ValueError) else ValueError(text)
+    return raised if isinstance(raised, Exception) else RuntimeError(text)
 
 
 def _refusal(registry: plugin_registry.PluginRegistry, name: str) -> dict[str, Any]:
@@ -181,18 +206,3 @@ def _refusal(registry: plugin_registry.PluginRegistry, name: str) -> dict[str, A
     state, reason = (status.state.value, status.reason) if status else ("UNAVAILABLE", None)
     error = f"plugin '{name}' is {state} and was not executed: {reason or 'no reason is known'}"
     return {"ok": False, "error": error, "error_type": f"Plugin{state.capitalize()}"}
-
-
-def _entry(plugin: Any) -> Callable[[Any], Any]:
-    if callable(getattr(plugin, "run", None)):
-        return plugin.run  # type: ignore[no-any-return]
-    return functools.partial(_run_named, plugin)
-
-
-def _run_named(plugin: Any, args: Any) -> Any:
-    given = dict(args or {})
-    tools = list(getattr(plugin, "tools", None) or {})
-    tool = given.pop("tool", None) or (tools[0] if len(tools) == 1 else None)
-    if tool is None:
-        raise ValueError(f'say which tool in args["tool"]: {", ".join(map(str, tools)) or "the plugin has none"}')
-    return plugin.run_tool(tool, given)

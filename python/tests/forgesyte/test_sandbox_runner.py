@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import functools
+import json
 import logging
 import sqlite3
 import threading
@@ -84,6 +85,8 @@ def test_to_dict_has_both_cases() -> None:
     assert good["error"] is None
     bad = PluginSandboxResult(ok=False, error="no", error_type="ValueError", traceback="secret").to_dict()
     assert bad == {"ok": False, "error": "no", "error_type": "ValueError"}
+    assert json.loads(json.dumps(bad)) == bad, "the traceback is not sent"
+    assert bad["traceback"] == "secret"
     with pytest.raises(KeyError):
         bad["nonsense"]
 

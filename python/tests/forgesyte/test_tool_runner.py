@@ -253,6 +253,41 @@ def test_run_takes_any_plugin_object() -> None:
     assert ToolRunner().run(mock, {})["error_type"] == "SystemExit"
 
 
+def test_run_is_on_the_account_of_what_is_registered(registry: PluginRegistry) -> None:
+    class Ocr:
+        name = "ocr"
+
+        def run(self, image: str, scale: int = 1) -> str:
+            return image * scale
+
+    registry.register("ocr")
+    assert ToolRunner().run(Ocr(), {"image": "a", "scale": 3})["result"] == "aaa"
+    status = registry.get_status("ocr")
+    assert status is not None
+    assert (status.state, status.success_count) == (State.INITIALIZED, 1)
+    assert ToolRunner().run(Ocr(), {"bogus": 1})["ok"] is False
+    assert registry.get_state("ocr") is State.FAILED
+    assert "not executed" in ToolRunner().run(Ocr(), {"image": "a"})["error"]
+
+
+async def test_an_image_for_a_tool_that_takes_bytes(registry: PluginRegistry) -> None:
+    class Tracker:
+        def __init__(self) -> None:
+            schema = {"type": "object", "properties": {"image_bytes": {}, "device": {"type": "string"}}}
+            self.tools = {"detect": {"handler": self.detect, "input_schema": schema}}
+
+        def detect(self, image_bytes: bytes, device: str = "cpu") -> dict[str, Any]:
+            return {"bytes": len(image_bytes), "device": device}
+
+    registry.register("tracker", instance=Tracker())
+    for _ in range(2):
+        args = {"plugin_name": "tracker", "image": "aGVsbG8=", "device": "cuda"}
+        assert await tool_runner("detect", args) == {"bytes": 5, "device": "cuda"}
+    with pytest.raises(ValueError, match="base64"):
+        await tool_runner("detect", {"plugin_name": "tracker", "image": "not base64!"})
+    assert registry.get_state("tracker") is State.INITIALIZED
+
+
 def test_jsonable() -> None:
     given = {"a": numpy.float32(0.5), "b": (Detection(xyxy=[1], class_name="x"), {3}), "c": b"hi", 4: None, "d": True}
     assert jsonable(given) == {
@@ -262,3 +297,7 @@ def test_jsonable() -> None:
         "4": None,
         "d": True,
     }
+    for odd in (MagicMock(), State.FAILED, object(), time.gmtime, 2.5, True):
+        assert jsonable(odd) is odd
+    assert jsonable(numpy.bool_(True)) is True
+    assert jsonable(numpy.zeros((2, 1), dtype=numpy.int8)) == [[0], [0]]

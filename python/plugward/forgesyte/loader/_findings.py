@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from plugward import _native
+
 RECOGNISED = (b"PK\x03\x04", b"GGUF", b"<")
 """How files begin of which more can be said: archives that may be damaged, web pages in the place of a model."""
 
@@ -35,7 +37,5 @@ def model_problem(path: str | Path, read_bytes: int) -> str | None:
 
 
 def _problems(kind: str, **needs: Any) -> list[str]:
-    from plugward import _native
-
     findings = _native.check_manifest({"name": "asked", "kind": "python", "entrypoint": "asked:Plugin", **needs})
     return [finding["message"] for finding in findings if finding["kind"] == kind and not finding["ok"]]

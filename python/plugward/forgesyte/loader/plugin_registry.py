@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from pydantic import TypeAdapter
+
 import plugward
 
 from .._view import View
@@ -24,7 +26,8 @@ __all__ = ["PluginMetadata", "PluginRegistry", "get_registry"]
 
 logger = logging.getLogger(__name__)
 
-FIELDS = frozenset(PluginHealthResponse.model_fields)
+LOCK_SECONDS = 10.0
+LIST = TypeAdapter(list[PluginHealthResponse])
 
 
 @dataclass
@@ -75,7 +78,8 @@ class PluginRegistry:
 
     def _init_singleton(self) -> None:
         """Begin with an empty runtime."""
-        self.runtime = plugward.Runtime(logging=False)  # what happens is logged here, by the thread that did it
+        # What happens is logged here, by the thread that did it.
+        self.runtime = plugward.Runtime(logging=False, lock_timeout=LOCK_SECONDS)
         self._view = View(self.runtime, logger)
         self._objects: dict[str, Any] = {}
 
@@ -140,12 +144,12 @@ class PluginRegistry:
 
     def get_status(self, name: str) -> PluginHealthResponse | None:
         """Its health, None for an unknown name."""
-        health = self.runtime.plugin_health(name)
-        return None if health is None else _response(health)
+        found = self.runtime.plugin_health(name)
+        return None if found is None else _with_uptime(PluginHealthResponse.model_validate(found))
 
     def list_all(self) -> list[PluginHealthResponse]:
         """The health of every plugin, FAILED and UNAVAILABLE ones too, sorted by name."""
-        return [_response(health) for health in self.runtime.health()]
+        return [_with_uptime(health) for health in LIST.validate_json(self.runtime.health_json())]
 
     def list_available(self) -> list[AvailablePlugin]:
         """Those that are neither FAILED nor UNAVAILABLE; each equals its name."""
@@ -203,7 +207,7 @@ class PluginRegistry:
         Its counts go on. An object that does not say which tools it has (a mock) stays the host's to run.
         """
         plugin = self._objects.get(name)
-        if plugin is None or unwrapped(self.runtime.instance(name)) is plugin:
+        if plugin is None:
             return True
         health = self.runtime.plugin_health(name)
         if health is None or PluginLifecycleState(health["state"]) in FINAL or not has_tools(plugin):
@@ -212,7 +216,6 @@ class PluginRegistry:
         if has_deadlines(plugin):
             manifest["isolation"] = "thread"
         report = self.load(source_of(plugin), manifest)
-        self._objects[name] = plugin
         for ok, count in ((True, health["success_count"]), (False, health["error_count"])):
             for _ in range(count):
                 self._count(name, ok)
@@ -226,7 +229,7 @@ class PluginRegistry:
             self.runtime.describe(name, *map(str, said))
 
     def _make_room(self, name: str) -> None:
-        if self.runtime.plugin_health(name) is not None:
+        if self.runtime.state(name) is not None:
             self.runtime.unload(name)
         self._view.by_host.discard(name)
         self._objects.pop(name, None)
@@ -234,7 +237,7 @@ class PluginRegistry:
     # -----------------------------------------------------------------------------------------------------------------
 
     def _known(self, name: str, what: str) -> bool:
-        if self.runtime.plugin_health(name) is not None:
+        if self.runtime.state(name) is not None:
             return True
         say(logger, logging.WARNING, "Plugin '%s' is not registered: %s is ignored", name, what)
         return False
@@ -265,11 +268,11 @@ def _word(state: PluginLifecycleState | None) -> str:
     return state.value if state else "unknown"
 
 
-def _response(health: Mapping[str, Any]) -> PluginHealthResponse:
-    known = {field: value for field, value in health.items() if field in FIELDS}
-    if known.get("uptime_seconds") is None:
-        known["uptime_seconds"] = 0.0
-    return PluginHealthResponse.model_validate(known)
+def _with_uptime(health: PluginHealthResponse) -> PluginHealthResponse:
+    """The host shows a number here also for a plugin that never became INITIALIZED."""
+    if health.uptime_seconds is None:
+        health.uptime_seconds = 0.0
+    return health
 
 
 def get_registry() -> PluginRegistry:

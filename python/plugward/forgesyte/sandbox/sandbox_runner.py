@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
-from ._calls import call, error_text, say, tool_name, traceback_text
+from plugward import _native
+
+from ._calls import call, say, tool_name
 from ._threads import Stopped
 
 __all__ = ["PluginSandboxResult", "run_plugin_sandboxed"]
@@ -17,11 +18,16 @@ logger = logging.getLogger(__name__)
 
 
 class _Answer(dict[str, Any]):
-    """A plain dict; the fields of the other case (`error` of a success) are None when they are asked for."""
+    """A plain dict to print and to send; what it leaves out (`error` of a success) is there when it is asked for."""
 
-    def __missing__(self, key: str) -> None:
+    def __init__(self, whole: PluginSandboxResult, **shown: Any) -> None:
+        super().__init__(shown)
+        self._whole = whole
+
+    def __missing__(self, key: str) -> Any:
         if key not in PluginSandboxResult.__dataclass_fields__:
             raise KeyError(key)
+        return getattr(self._whole, key)
 
 
 @dataclass
@@ -37,7 +43,7 @@ class PluginSandboxResult:
 
     def to_dict(self) -> dict[str, Any]:
         """`{ok, result}` or `{ok, error, error_type}`, with the time it took. The traceback stays in the log."""
-        answer = _Answer(ok=self.ok)
+        answer = _Answer(self, ok=self.ok)
         if self.ok:
             answer["result"] = self.result
         else:
@@ -72,18 +78,16 @@ def run_plugin_sandboxed(
         kwargs["device"] = device
     if annotated is not None:
         kwargs["annotated"] = annotated
-    begun = perf_counter()
-    try:
-        result = call(tool_fn, args, kwargs)
-    except Stopped:
-        raise  # not the tool's: the caller of this very call waits no more
-    except BaseException as error:  # noqa: BLE001 - to contain everything is what a sandbox is for
-        return failure(tool_fn, error, (perf_counter() - begun) * 1e3)
-    return PluginSandboxResult(True, result, execution_time_ms=(perf_counter() - begun) * 1e3)
+    result, raised, text, kind, elapsed_ms = _native.run_sandboxed(call, (tool_fn, args, kwargs))
+    if raised is None:
+        return PluginSandboxResult(True, result, execution_time_ms=elapsed_ms)
+    if isinstance(raised, Stopped):
+        raise raised  # not the tool's: the caller of this very call waits no more
+    return _failure(tool_fn, raised, text or "", kind or type(raised).__name__, elapsed_ms)
 
 
-def failure(tool_fn: object, error: BaseException, elapsed_ms: float) -> PluginSandboxResult:
+def _failure(tool_fn: object, raised: BaseException, text: str, kind: str, elapsed_ms: float) -> PluginSandboxResult:
     """Log what a tool raised, with its traceback, and give the result that says so."""
-    text, kind, trace = error_text(error), type(error).__name__, traceback_text(error)
+    trace = _native.describe_exception(raised)
     say(logger, logging.ERROR, "Plugin tool %s failed: %s: %s\n%s", tool_name(tool_fn), kind, text, trace.rstrip())
     return PluginSandboxResult(False, None, text, kind, elapsed_ms, trace)
