@@ -1079,7 +1079,7 @@ _ENTRIES: Final = (
         retryable=False,
         message="the arguments are larger than a worker takes",
         cause="they exceed the bound on one call's shared memory",
-        remedy="send less at once, or raise the runtime's max_payload_mb",
+        remedy="send less at once: a frame or a batch a call",
     ),
     CatalogueEntry(
         code=Code.WORKER_RESULT,

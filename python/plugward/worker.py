@@ -19,7 +19,7 @@ def main() -> None:
             sys.path.append(folder)
     from plugward import _native
 
-    status = _native.serve_worker()
+    status = _native.serve_worker("native" in sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()

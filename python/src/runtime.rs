@@ -348,7 +348,9 @@ impl Runtime {
             return None;
         }
         let snapshot = self.core.registry().snapshot();
-        snapshot.get(name).map(|plugin| plugin.status().state.as_str())
+        snapshot
+            .get(name)
+            .map(|plugin| plugin.status().state.as_str())
     }
 
     /// The states of all plugins, by name.
@@ -357,7 +359,11 @@ impl Runtime {
             return Vec::new();
         }
         let snapshot = self.core.registry().snapshot();
-        snapshot.plugins().iter().map(|p| (p.name.clone(), p.status().state.as_str())).collect()
+        snapshot
+            .plugins()
+            .iter()
+            .map(|p| (p.name.clone(), p.status().state.as_str()))
+            .collect()
     }
 
     /// Counts by state, and whether the runtime is ready.

@@ -9,7 +9,8 @@ use pyo3::prelude::*;
 /// interpreter, with the host's own import path.
 ///
 /// It is not the default for plugins that name no isolation: a worker writes only where its
-/// manifest allows, and a plugin must have been written with that in mind.
+/// manifest allows, and a plugin must have been written with that in mind. Native plugins that ask
+/// for a process get `plugward-worker` where it is found, this interpreter otherwise.
 #[cfg(target_os = "linux")]
 pub(crate) fn offer(py: Python<'_>, core: &Core) -> PyResult<Result<()>> {
     use plugward_core::manifest::Kind;
@@ -30,6 +31,14 @@ pub(crate) fn offer(py: Python<'_>, core: &Core) -> PyResult<Result<()>> {
     if let Ok(joined) = std::env::join_paths(path.iter().filter(|p| !p.is_empty())) {
         program.env.push(("PLUGWARD_PATH".into(), joined));
     }
+    if Program::native().is_none() {
+        // Without a `plugward-worker` the interpreter serves native plugins as well.
+        let native = program.clone().with_args(["native"]);
+        match WorkerLoader::new(native) {
+            Ok(loader) => core.set_worker_loader(Kind::Native, Arc::new(loader), false),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
     Ok(WorkerLoader::new(program).map(|loader| {
         let loader = loader.with_checks(check::packages);
         core.set_worker_loader(Kind::Python, Arc::new(loader), false);
@@ -44,7 +53,12 @@ pub(crate) fn offer(_: Python<'_>, _: &Core) -> PyResult<Result<()>> {
 /// Serves the host that started this process; returns the exit status.
 #[cfg(target_os = "linux")]
 #[pyfunction]
-pub(crate) fn serve_worker(py: Python<'_>) -> PyResult<i32> {
+#[pyo3(signature = (native=false))]
+pub(crate) fn serve_worker(py: Python<'_>, native: bool) -> PyResult<i32> {
+    if native {
+        let loader = std::sync::Arc::new(plugward_core::native::NativeLoader);
+        return Ok(py.detach(move || plugward_core::worker::serve(loader)));
+    }
     let source = ("entrypoint",).into_pyobject(py)?.into_any().unbind();
     let loader = std::sync::Arc::new(crate::loader::PythonLoader::new(source));
     // What a fault needs is made now: at the memory limit there is nothing left to make it of.
@@ -58,6 +72,8 @@ pub(crate) fn serve_worker(py: Python<'_>) -> PyResult<i32> {
 /// Serves the host that started this process; not on this platform.
 #[cfg(not(target_os = "linux"))]
 #[pyfunction]
-pub(crate) fn serve_worker() -> i32 {
+#[pyo3(signature = (native=false))]
+pub(crate) fn serve_worker(native: bool) -> i32 {
+    let _ = native;
     64
 }

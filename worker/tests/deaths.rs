@@ -93,6 +93,13 @@ fn each_death_has_its_own_error() {
             "may_have_run",
         ),
         (
+            "shared_memory",
+            json!({"memory_mb": 64}),
+            "PW-CALL-014",
+            "more memory resident",
+            "may_have_run",
+        ),
+        (
             "spin",
             json!({"cpu_s": 1}),
             "PW-WORKER-011",

@@ -79,6 +79,12 @@ static plugward_status misbehave(const plugward_request *request, plugward_reply
         return PLUGWARD_STATUS_ERROR;
     }
     if (is(tool, "memory")) for (;;) memset(malloc(1 << 20), 1, 1 << 20);
+    if (is(tool, "shared_memory")) for (;;) {
+        char *more = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (more == MAP_FAILED) return failed(reply);
+        memset(more, 1, 1 << 20);
+        usleep(100);
+    }
     if (is(tool, "flood")) {
         for (long n = 0; n < 2000000; n++) fprintf(stderr, "line %ld of a flood of lines\n", n);
         return json(reply, "%ld", 1);

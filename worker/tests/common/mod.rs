@@ -53,6 +53,7 @@ pub const TOOLS: &[&str] = &[
     "env",
     "ptrace",
     "kill_host",
+    "shared_memory",
     "raise_limit",
 ];
 

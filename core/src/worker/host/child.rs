@@ -22,6 +22,8 @@ pub(super) enum Reason {
     Deadline(String),
     /// The generation was ended.
     Stopped,
+    /// It had more memory resident than so many MiB.
+    Memory(u64),
     /// It was not ready in time.
     Start,
     /// The thread that carried the call ended, the process did not.

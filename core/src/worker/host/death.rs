@@ -57,6 +57,10 @@ impl Death<'_> {
             Reason::Deadline(tool) => Error::new(Code::WorkerSibling).with_message(format!(
                 "the process of {plugin} was killed because a call of {tool} overstayed its deadline"
             )),
+            Reason::Memory(mb) => Error::new(Code::CallMemory).with_message(format!(
+                "{plugin} was killed with more memory resident than it may have \
+                 (limits.memory_mb = {mb})"
+            )),
             Reason::Stopped => Error::new(Code::WorkerSibling)
                 .with_message(format!("{plugin} was stopped or restarted during the call")),
             Reason::Start => Error::new(Code::WorkerStart)

@@ -2,6 +2,7 @@
 
 use super::child::{Child, Exit, Reason};
 use super::death::Death;
+use super::memory::MemoryLimit;
 use super::reaper::Reaper;
 use super::scratch::Scratch;
 use super::tail::Tail;
@@ -103,8 +104,15 @@ impl Link {
         });
         let dying = Arc::clone(&link);
         let (child, tail) = (Arc::clone(&link.child), Arc::clone(&link.tail));
-        link.reaper
-            .watch(child, tail, Box::new(move || dying.died()));
+        let memory = link.limits.memory_mb.map(|mb| {
+            let slots = Arc::clone(&link);
+            MemoryLimit {
+                mb,
+                slots: Box::new(move || slots.segment.resident()),
+            }
+        });
+        let on_exit = Box::new(move || dying.died());
+        link.reaper.watch(child, tail, memory, on_exit);
         link
     }
 
@@ -388,7 +396,7 @@ impl Link {
     fn tell_if_dead(&self) {
         let unseen = self.dead.load(Ordering::SeqCst)
             && self.in_flight.load(Ordering::SeqCst) == 0
-            && self.child.reason().is_none();
+            && matches!(self.child.reason(), None | Some(Reason::Memory(_)));
         if unseen && !self.told.swap(true, Ordering::SeqCst) {
             self.on_death.tell(&self.death(None));
         }

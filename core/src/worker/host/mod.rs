@@ -5,6 +5,7 @@ mod death;
 mod executor;
 mod link;
 mod loader;
+mod memory;
 mod program;
 mod reaper;
 mod scratch;

@@ -5,6 +5,7 @@
 //! the *thread* that started the child, so that thread must live as long as the runtime.
 
 use super::child::{Child, Reason};
+use super::memory::{INTERVAL, MemoryLimit};
 use super::tail::{Pumped, Tail};
 use crate::error::{Code, Error, Result};
 use parking_lot::Mutex;
@@ -29,6 +30,7 @@ struct Watched {
     child: Arc<Child>,
     tail: Arc<Tail>,
     on_exit: Option<OnExit>,
+    memory: Option<MemoryLimit>,
     /// Bytes read since `window`.
     read: usize,
     window: Instant,
@@ -91,13 +93,20 @@ impl Reaper {
     }
 
     /// Watches a worker until it has ended and was reaped.
-    pub(super) fn watch(&self, child: Arc<Child>, tail: Arc<Tail>, on_exit: OnExit) {
+    pub(super) fn watch(
+        &self,
+        child: Arc<Child>,
+        tail: Arc<Tail>,
+        memory: Option<MemoryLimit>,
+        on_exit: OnExit,
+    ) {
         let window = Instant::now();
         let on_exit = Some(on_exit);
         self.0.send(Command::Watch(Watched {
             child,
             tail,
             on_exit,
+            memory,
             read: 0,
             window,
             paused: false,
@@ -128,6 +137,7 @@ struct Loop {
     watched: HashMap<u64, Watched>,
     to_kill: Vec<(Instant, Arc<Child>)>,
     next: u64,
+    looked: Instant,
     closed: bool,
 }
 
@@ -138,6 +148,7 @@ impl Loop {
             watched: HashMap::new(),
             to_kill: Vec::new(),
             next: 1,
+            looked: Instant::now(),
             closed: false,
         }
     }
@@ -157,6 +168,8 @@ impl Loop {
 
     /// Sleeps until something happens, at most until the next thing that is due.
     fn wait(&self) -> Vec<u64> {
+        let limited = self.watched.values().any(|w| w.memory.is_some());
+        let look = limited.then(|| self.looked + INTERVAL);
         let due = self.to_kill.iter().map(|(at, _)| *at);
         let resume = self
             .watched
@@ -165,6 +178,7 @@ impl Loop {
             .map(|w| w.window + WINDOW);
         let left = due
             .chain(resume)
+            .chain(look)
             .min()
             .map(|at| at.saturating_duration_since(Instant::now()));
         // epoll counts milliseconds and rounds down: one more, so that what is due is past.
@@ -267,6 +281,14 @@ impl Loop {
             }
             !due
         });
+        if self.looked + INTERVAL <= now {
+            self.looked = now;
+            for watched in self.watched.values() {
+                if let Some(limit) = &watched.memory {
+                    limit.enforce(&watched.child);
+                }
+            }
+        }
         for (id, watched) in &mut self.watched {
             if watched.paused && watched.window + WINDOW <= now {
                 (watched.paused, watched.read, watched.window) = (false, 0, now);

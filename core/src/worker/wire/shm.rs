@@ -109,6 +109,11 @@ impl Segment {
         self.fd.as_fd()
     }
 
+    /// Bytes that were touched and not given back.
+    pub(in crate::worker) fn resident(&self) -> u64 {
+        rustix::fs::fstat(&self.fd).map_or(0, |s| s.st_blocks as u64 * 512)
+    }
+
     pub(in crate::worker) fn shape(&self) -> Shape {
         self.shape
     }
