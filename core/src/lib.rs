@@ -18,6 +18,7 @@ pub mod registry;
 pub mod runtime;
 pub mod sandbox;
 mod supervisor;
+pub mod sync;
 #[cfg(target_os = "linux")]
 pub mod worker;
 

@@ -1,5 +1,5 @@
 //! Replays `tests/conformance/*.json` on the core itself; the doors replay the same files.
-#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod common;
 

@@ -220,3 +220,80 @@ pub(crate) fn lend(text: &str) -> Bytes {
         Bytes::borrow(text.as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As of the third version: two members were added since the first.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Grown {
+        struct_size: u32,
+        first: u32,
+        second: u64,
+        third: u64,
+    }
+
+    // SAFETY: repr(C) of integers, `struct_size` first.
+    unsafe impl Options for Grown {
+        const NAME: &'static str = "grown";
+        const FIRST_SIZE: usize = 8;
+    }
+
+    fn read(struct_size: u32) -> Result<Grown> {
+        // The bytes behind a struct that says it is shorter must not be looked at.
+        let value = Grown {
+            struct_size,
+            first: 1,
+            second: 2,
+            third: 3,
+        };
+        let read = Shared::lend(&value).options()?;
+        read.ok_or_else(|| null("value"))
+    }
+
+    #[test]
+    fn a_shorter_struct_is_read_as_far_as_it_goes_and_a_longer_one_as_far_as_we_know() {
+        let grown = |struct_size, second, third| Grown {
+            struct_size,
+            first: 1,
+            second,
+            third,
+        };
+        assert_eq!(read(8), Ok(grown(8, 0, 0)));
+        assert_eq!(read(16), Ok(grown(16, 2, 0)));
+        assert_eq!(read(24), Ok(grown(24, 2, 3)));
+        assert_eq!(read(4096), Ok(grown(4096, 2, 3)));
+        for too_small in [0, 4, 7] {
+            assert_eq!(read(too_small).unwrap_err().code(), Code::AbiStructSize);
+        }
+    }
+
+    #[test]
+    fn empty_text_and_wrong_text_are_told_apart() {
+        let read = |data, len| Utf8(Bytes { data, len }).read("name").map(str::to_owned);
+        assert_eq!(read(std::ptr::null(), 0), Ok(String::new()));
+        assert_eq!(read(b"abc".as_ptr(), 2), Ok("ab".to_owned()));
+        assert_eq!(read(std::ptr::null(), 1).unwrap_err().code(), Code::AbiNull);
+        let wrong = read(b"ab\xff".as_ptr(), 3).unwrap_err();
+        assert_eq!(wrong.code(), Code::AbiUtf8);
+        assert!(
+            wrong.message().contains("name is not UTF-8 at byte 2"),
+            "{wrong}"
+        );
+    }
+
+    #[test]
+    fn a_place_is_zeroed_before_anything_else() {
+        let mut place = 7_u32;
+        drop(Out(&raw mut place).open("place"));
+        assert_eq!(place, 0);
+        assert!(Out::<u32>(std::ptr::null_mut()).open("place").is_err());
+        assert!(
+            Out::<u32>(std::ptr::null_mut())
+                .optional("place")
+                .is_ok_and(|p| p.is_none())
+        );
+    }
+}

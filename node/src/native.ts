@@ -64,8 +64,8 @@ export interface NativeRuntime {
 /** The addon. */
 export interface Addon {
   readonly NativeRuntime: new (options: string, logs: boolean, signal: Signal, facts: Float64Array) => NativeRuntime;
-  /** Makes the calling worker end alone when its heap is full; false where that cannot be had. */
-  guardHeap(token: number): boolean;
+  /** Makes the calling worker end alone when its heap, or its buffers outside it, are full; false where that cannot be had. */
+  guardHeap(token: number, bufferMb: number): boolean;
   /** For a test of what becomes of a panic. */
   panicOnPurpose(): void;
   version(): string;

@@ -26,7 +26,7 @@ export interface PluginHostOptions {
   readonly runtime?: Runtime;
   /** Deadline of commands whose plugin names none, in milliseconds; default 60000. */
   readonly deadlineMs?: number;
-  /** Deadline of {@link PluginHost.execute}, in milliseconds; default 2000. */
+  /** Deadline of {@link PluginHost.execute}, in milliseconds; default 3000. */
   readonly executeDeadlineMs?: number;
   /** Heap of an {@link PluginHost.execute} snippet, in megabytes; default 64. */
   readonly executeMemoryMb?: number;
@@ -111,7 +111,7 @@ export class PluginHost {
    * Answers its exports, its completion value if that is an object, its new globals, or `{result}`.
    */
   async execute(code: string): Promise<Record<string, unknown>> {
-    const { executeDeadlineMs = 2000, executeMemoryMb = 64 } = this.#options;
+    const { executeDeadlineMs = 3000, executeMemoryMb = 64 } = this.#options;
     const outcome = await this.runtime.runScript(String(code), executeDeadlineMs, executeMemoryMb);
     if (!outcome.ok) throw PlugwardError.of(outcome);
     return outcome.result as Record<string, unknown>;

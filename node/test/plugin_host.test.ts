@@ -103,7 +103,28 @@ test("execute answers a record, and refuses every way out", async () => {
     await assert.rejects(host.execute(code), PlugwardError, code);
   }
   await assert.rejects(host.execute("for (;;) {}"), (error: unknown) => (error as PlugwardError).code === Code.CallDeadline);
-  await assert.rejects(host.execute("const m = new Map(); for (let i = 0; ; i++) m.set(i, {i})"), (error: unknown) => (error as PlugwardError).code === Code.CallMemory);
+});
+
+test("memory bombs of many shapes end their own worker only", async () => {
+  const { host } = fresh({ executeDeadlineMs: 60_000 });
+  for (const bomb of [
+    "const m = new Map(); for (let i = 0; ; i++) m.set(i, {i})",
+    "const s = new Set(); for (;;) s.add({})",
+    "const x = []; for (;;) x.push(new Array(5e7).fill(0))",
+    "let a = [1]; for (;;) a = a.concat(a)",
+    "const a = []; for (;;) a.push('x'.repeat(1e6) + a.length)",
+    "const a = []; for (;;) a.push(BigInt('0x' + 'f'.repeat(1e6)))",
+    "let p = Promise.resolve(); for (;;) p = p.then(() => {})",
+    "const a = []; const g = () => { a.push(new Array(1e5).fill(0)); setTimeout(g, 0) }; g(); return new Promise(() => {})",
+    "const a = []; for (;;) a.push(new Uint8Array(1e7).fill(1))",
+    "const a = []; for (;;) a.push(new ArrayBuffer(1e5))",
+    "const a = []; for (;;) a.push(new Float64Array(1e7).fill(1.5))",
+  ]) {
+    await assert.rejects(host.execute(bomb), (error: unknown) => (error as PlugwardError).code === Code.CallMemory, bomb);
+    assert.ok(process.memoryUsage().rss < 3e9, `${bomb}: ${process.memoryUsage().rss}`);
+  }
+  const churn = "let sum = 0; for (let i = 0; i < 400; i++) { const b = new Uint8Array(5e6); b[i] = 1; sum += b[i] } return {sum}";
+  assert.deepEqual(await host.execute(churn), { sum: 400 }, "buffers that are let go again are no bomb");
 });
 
 test("the event loop is free while a plugin spins", async () => {

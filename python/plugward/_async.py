@@ -7,12 +7,10 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from plugward import _native
 from plugward.errors import DeadlineExceeded, InvalidInput
-
-if TYPE_CHECKING:
-    from plugward import _native
 
 GRACE = 0.005
 """Seconds that a cancelled coroutine has to end before its caller goes on without it."""
@@ -40,7 +38,7 @@ async def acall(
         return await asyncio.to_thread(call)
     if isinstance(begun, int):
         begun = await _turn(runtime, waiting, begun, (plugin, tool, args, deadline_ms, progress))
-    if not hasattr(begun, "seconds_left"):
+    if isinstance(begun, _native.Outcome):
         return begun
     try:
         if begun.is_async:
@@ -51,7 +49,9 @@ async def acall(
         raise
 
 
-async def _turn(runtime: _native.Runtime, waiting: Counter[str], queue: int, ask: tuple[Any, ...]) -> Any:
+async def _turn(
+    runtime: _native.Runtime, waiting: Counter[str], queue: int, ask: tuple[Any, ...]
+) -> _native.Outcome | _native.PendingCall:
     """Wait for a turn at a plugin that is full, as one of at most `queue`."""
     plugin, tool, _, deadline_ms, _ = ask
     if waiting[plugin] >= queue:

@@ -162,7 +162,10 @@ def _folder_of(name: str) -> Folder | None:
 
 class _Finder(MetaPathFinder):
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,  # noqa: ARG002 (the signature of a finder)
     ) -> importlib.machinery.ModuleSpec | None:
         folder = _folder_of(fullname)
         return folder.find_spec(fullname, path) if folder is not None else None

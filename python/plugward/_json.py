@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from plugward._describe import plain
+from plugward._describe import name_of, plain
 from plugward._errors import CATALOGUE, Code
 
 if TYPE_CHECKING:
@@ -30,29 +30,39 @@ class Text:
 async def encode(outcome: Outcome) -> Text:
     """The outcome as JSON. Code of the plugin's own result objects runs on a thread, and not for ever."""
     data = outcome.to_dict()
-    try:
-        return Text(json.dumps(data, allow_nan=False), outcome.http_status)
-    except (TypeError, ValueError, RecursionError):
-        pass
-    try:
-        body = await asyncio.wait_for(asyncio.to_thread(_converted, data), PATIENCE)
-    except Exception as error:  # noqa: BLE001 (the result's own methods may raise anything)
-        kind = type.__dict__["__name__"].__get__(type(error))
-        return _unserialisable(data, kind if kind != "TimeoutError" else "it did not end in time")
-    return Text(body, outcome.http_status)
+    text = _plain_dumps(data)
+    if text is None:
+        try:
+            text, why = await asyncio.wait_for(asyncio.to_thread(_safely, data), PATIENCE)
+        except asyncio.TimeoutError:
+            text, why = None, "it did not end in time"
+        if text is None:
+            return _unserialisable(data, why)
+    return Text(text, outcome.http_status)
 
 
 def dumps(outcome: Outcome) -> str:
     """The same at once, for programs without an event loop."""
     data = outcome.to_dict()
+    text = _plain_dumps(data)
+    if text is not None:
+        return text
+    text, why = _safely(data)
+    return _unserialisable(data, why).body if text is None else text
+
+
+def _plain_dumps(data: dict[str, Any]) -> str | None:
     try:
         return json.dumps(data, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        pass
+        return None
+
+
+def _safely(data: dict[str, Any]) -> tuple[str | None, str]:
     try:
-        return _converted(data)
-    except Exception as error:  # noqa: BLE001 (as above)
-        return _unserialisable(data, type.__dict__["__name__"].__get__(type(error))).body
+        return _converted(data), ""
+    except BaseException as error:  # noqa: BLE001 (the result's own methods may raise anything)
+        return None, name_of(error)
 
 
 def _converted(data: dict[str, Any]) -> str:

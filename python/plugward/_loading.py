@@ -121,14 +121,14 @@ def _module(name: str, scope: _importing.Folder | None) -> Any:
         return importlib.import_module(name)
     except _StepError:
         raise
-    except BaseException as error:  # noqa: BLE001 (code that runs at import may raise anything, SystemExit too)
+    except BaseException as error:
         raise _StepError(IMPORT, f"importing {name}: {_said(error)}") from error
 
 
 def _entry_point(point: Any) -> Any:
     try:
         module = importlib.import_module(point.module)
-    except BaseException as error:  # noqa: BLE001 (as above)
+    except BaseException as error:
         raise _StepError(IMPORT, f"importing {point.module}: {_said(error)}") from error
     return _attribute(module, point.attr or "Plugin", point.value)
 
@@ -138,7 +138,7 @@ def _attribute(module: Any, path: str, entrypoint: str) -> Any:
     try:
         for part in path.split("."):
             found = getattr(found, part)
-    except BaseException as error:  # noqa: BLE001 (a module's __getattr__ is the plugin's code)
+    except BaseException as error:
         message = f"{entrypoint}: the module has no {path}; {_said(error)}"
         raise _StepError(ENTRYPOINT, message) from error
     return found
@@ -148,12 +148,12 @@ def _attribute(module: Any, path: str, entrypoint: str) -> Any:
 
 
 def _constructed(found: Any) -> Any:
-    if not inspect.isclass(found):
-        if not inspect.isroutine(found) or hasattr(found, "__plugward_tool__"):
-            return found
+    is_factory = inspect.isroutine(found) and not hasattr(found, "__plugward_tool__")
+    if not inspect.isclass(found) and not is_factory:
+        return found
     try:
         return found()
-    except BaseException as error:  # noqa: BLE001 (a constructor may raise anything)
+    except BaseException as error:
         raise _StepError(CONSTRUCT, f"constructing it: {_said(error)}") from error
 
 
@@ -163,7 +163,7 @@ def _on_load(built: Built) -> None:
         return
     try:
         hook()
-    except BaseException as error:  # noqa: BLE001 (as above)
+    except BaseException as error:
         raise _StepError(CONSTRUCT, f"on_load(): {_said(error)}") from error
 
 
@@ -199,6 +199,11 @@ def stop(built: Built) -> tuple[bool, None]:
         thread.join(UNLOAD_SECONDS)
     _forget(built.folder)
     return True, None
+
+
+def discard(built: Built) -> None:
+    """Let go of a generation that never began."""
+    _forget(built.folder)
 
 
 def _quietly(hook: Callable[[], Any]) -> None:
@@ -237,7 +242,7 @@ def _tools(built: Built, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _answer(function: Callable[[], Any], what: str) -> Any:
     try:
         return function()
-    except BaseException as error:  # noqa: BLE001 (as above)
+    except BaseException as error:
         raise _StepError(TOOLS, f"{what}: {_said(error)}") from error
 
 
@@ -284,15 +289,20 @@ def _marked(instance: Any) -> list[dict[str, Any]]:
         mark = instance.__plugward_tool__
         return [_tool(mark["id"], instance, mark)]
     found = []
-    for name, member in (
-        inspect.getmembers_static(instance) if hasattr(inspect, "getmembers_static") else _static(instance)
-    ):
-        mark = getattr(inspect.unwrap(member) if callable(member) else member, "__plugward_tool__", None)
-        if mark is None and isinstance(member, (staticmethod, classmethod)):
-            mark = getattr(member.__func__, "__plugward_tool__", None)
-        if isinstance(mark, dict):
+    for name, member in _static(instance):
+        mark = _mark_of(member)
+        if mark is not None:
             found.append(_tool(mark["id"], getattr(instance, name), mark))
     return found
+
+
+def _mark_of(member: Any) -> dict[str, Any] | None:
+    """The mark on a member, or on the function inside it."""
+    for place in (member, getattr(member, "__func__", None), getattr(member, "__wrapped__", None)):
+        mark = getattr(place, "__plugward_tool__", None)
+        if isinstance(mark, dict):
+            return mark
+    return None
 
 
 def _static(instance: Any) -> list[tuple[str, Any]]:
@@ -334,7 +344,7 @@ def _is_async(handler: Any) -> bool:
         inspect.iscoroutinefunction(handler)
         or inspect.iscoroutinefunction(bare)
         or inspect.iscoroutinefunction(getattr(handler, "func", None))
-        or inspect.iscoroutinefunction(getattr(type(handler), "__call__", None))
+        or inspect.iscoroutinefunction(inspect.getattr_static(type(handler), "__call__", None))
     )
 
 

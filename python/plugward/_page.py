@@ -10,7 +10,8 @@ _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --ok: #1a7f37; --run: #0969da; --bad: #cf222e; --away: #9a6700; }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
 h1 { font-size: 1.3rem; margin: 0 0 .2rem; } p { margin: .2rem 0 1rem; opacity: .8; }
-table { border-collapse: collapse; width: 100%; } th, td { padding: .45rem .6rem; text-align: left; vertical-align: top; }
+table { border-collapse: collapse; width: 100%; }
+th, td { padding: .45rem .6rem; text-align: left; vertical-align: top; }
 th { font-weight: 600; border-bottom: 2px solid var(--line); } td { border-bottom: 1px solid var(--line); }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .state { font-weight: 600; white-space: nowrap; } .why { overflow-wrap: anywhere; }

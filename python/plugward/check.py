@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from plugward import _native
@@ -68,5 +69,5 @@ class DependencyChecker:
 
 def _models(models: Mapping[str, str] | Sequence[str] | None) -> dict[str, str]:
     if isinstance(models, Mapping):
-        return {name: os.path.abspath(path) for name, path in models.items()}
-    return {f"model_{at}": os.path.abspath(path) for at, path in enumerate(models or ())}
+        return {name: str(Path(path).absolute()) for name, path in models.items()}
+    return {f"model_{at}": str(Path(path).absolute()) for at, path in enumerate(models or ())}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["DeadlineExceeded", "InvalidInput", "PluginCallError", "PlugwardError"]
 
 
-class DeadlineExceeded(BaseException):  # noqa: N818 (it is no error of the code that it stops)
+class DeadlineExceeded(BaseException):
     """Raised inside a plugin's call whose deadline has passed.
 
     It derives from `BaseException`, so that a plugin's `except Exception` does not keep the call alive.

@@ -84,7 +84,7 @@ def tools_router(runtime: Runtime, *, prefix: str = "", status: StatusMode = "ok
         return JSONResponse({"tools": runtime.tools(name)})
 
     @router.post("/v1/plugins/{name}/tools/{tool}/run")
-    async def run_tool(request: Request, name: str, tool: str, body: dict[str, Any] = Body(default={})) -> Response:  # noqa: B006, B008
+    async def run_tool(request: Request, name: str, tool: str, body: dict[str, Any] = Body(default={})) -> Response:  # noqa: B008
         """Run a tool; a client that goes away cancels the call."""
         args, deadline = _asked(body)
         outcome = await _unless_gone(request, runtime.acall(name, tool, args, deadline_ms=deadline))

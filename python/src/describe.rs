@@ -158,8 +158,18 @@ pub(crate) fn text(string: &Bound<'_, PyString>) -> String {
 
 /// Runs `body` for at most [`PATIENCE`]; `None` when it had to be stopped.
 pub(crate) fn bounded<R>(py: Python<'_>, dog: &Watchdog, body: impl FnOnce() -> R) -> Option<R> {
+    bounded_for(py, dog, PATIENCE, body)
+}
+
+/// Runs `body` for at most `patience`; `None` when it had to be stopped.
+pub(crate) fn bounded_for<R>(
+    py: Python<'_>,
+    dog: &Watchdog,
+    patience: Duration,
+    body: impl FnOnce() -> R,
+) -> Option<R> {
     // Subject 0 is no plugin: whatever the exception does, its plugin's state is decided elsewhere.
-    let guard = dog.guard(Instant::now() + PATIENCE, 0, interrupt::thread_ident);
+    let guard = dog.guard(Instant::now() + patience, 0, interrupt::thread_ident);
     let found = body();
     match guard.disarm() {
         Disarmed::InTime => Some(found),

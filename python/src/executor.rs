@@ -79,6 +79,18 @@ impl Executor for PythonExecutor {
     }
 }
 
+impl Drop for PythonExecutor {
+    /// A generation that was built and then refused has never been told to stop.
+    fn drop(&mut self) {
+        if *self.stopped.get_mut() {
+            return;
+        }
+        Python::try_attach(|py| {
+            let _ = names::discard(py).and_then(|f| f.call1((&self.built,)));
+        });
+    }
+}
+
 fn on_values(
     py: Python<'_>,
     call: &Call<'_>,

@@ -11,6 +11,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString, PyType};
 use std::time::{Duration, Instant};
 
+/// How much too early an event loop's timer may fire: its clock is coarser than ours.
+const EARLY: Duration = Duration::from_millis(2);
+
 /// A fault with the exception that it comes from.
 pub(crate) struct Trouble {
     /// What the core is told.
@@ -134,7 +137,7 @@ fn special(
     if is(names::deadline_exceeded(py)) {
         // Without a deadline of its own it is the caller's: the outer call is being stopped.
         return Some(match limit.at() {
-            Some(at) if Instant::now() >= at => limit.passed(Interruption::Stopped),
+            Some(at) if Instant::now() + EARLY >= at => limit.passed(Interruption::Stopped),
             _ => Fault::Cancelled,
         });
     }

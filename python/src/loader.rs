@@ -2,10 +2,13 @@
 
 use crate::check;
 use crate::convert;
+use crate::describe;
 use crate::executor::{PythonExecutor, step};
+use crate::invoke;
 use crate::names;
 use crate::thread::PythonThreads;
 use crate::tool::{Budget, PyTool};
+use crate::watchdog;
 use plugward_core::call::{BuildContext, Built, BuiltTool, Loader};
 use plugward_core::check::Finding;
 use plugward_core::error::{Code, Error, Result};
@@ -16,16 +19,18 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where a plugin's code comes from, as `plugward._loading.build` takes it: `("entrypoint",)`,
 /// `("object", it)`, `("host", tools, schemas)` or `("entry_point", it)`.
 pub(crate) struct PythonLoader {
     source: Py<PyAny>,
+    patience: Duration,
 }
 
 impl PythonLoader {
-    pub(crate) fn new(source: Py<PyAny>) -> Self {
-        Self { source }
+    pub(crate) fn new(source: Py<PyAny>, patience: Duration) -> Self {
+        Self { source, patience }
     }
 }
 
@@ -46,14 +51,18 @@ impl Loader for PythonLoader {
 
 impl PythonLoader {
     fn built(&self, py: Python<'_>, manifest: &Manifest, context: &BuildContext) -> Result<Built> {
-        let answer = (|| {
+        let build = || {
             let data = convert::serialised(py, manifest)?;
             let folder = manifest
                 .dir
                 .as_ref()
                 .map(|d| d.to_string_lossy().into_owned());
-            names::build(py)?.call1((&self.source, data, folder, context.generation))
-        })();
+            let args = (&self.source, data, folder, context.generation).into_pyobject(py)?;
+            Ok(invoke::call(names::build(py)?, &args, None)?)
+        };
+        // The core leaves a loading thread that hangs to itself; here its import is stopped.
+        let ended = watchdog::with(|dog| describe::bounded_for(py, dog, self.patience, build));
+        let answer = ended.ok_or_else(|| self.too_long())?;
         let built = step(py, answer)?;
         for line in built
             .getattr("notes")
@@ -72,8 +81,17 @@ impl PythonLoader {
     }
 }
 
+impl PythonLoader {
+    fn too_long(&self) -> Error {
+        let seconds = self.patience.as_secs_f64();
+        Error::new(Code::LoadImport).with_message(format!(
+            "import and construction did not end within {seconds} s"
+        ))
+    }
+}
+
 fn unreadable(py: Python<'_>, error: &PyErr) -> Error {
-    let text = crate::watchdog::with(|d| Some(crate::describe::message(error.value(py), d)));
+    let text = watchdog::with(|d| Some(describe::message(error.value(py), d)));
     Error::new(Code::LoadTools).with_message(text.unwrap_or_default())
 }
 

@@ -26,6 +26,8 @@ imported! {
     build: PyAny = "plugward._loading", "build";
     /// Ends plugins.
     stop: PyAny = "plugward._loading", "stop";
+    /// Lets go of plugins that never began.
+    discard: PyAny = "plugward._loading", "discard";
     /// Asks a plugin whether it is fit.
     validate: PyAny = "plugward._loading", "validate";
     /// Checks packages.

@@ -32,6 +32,7 @@ pub(crate) struct Runtime {
     core: Core,
     interrupts: Interrupts,
     lent: OnceLock<Arc<Pool>>,
+    load_timeout: Duration,
 }
 
 impl Runtime {
@@ -122,11 +123,15 @@ impl Runtime {
         // Looked up now: a delivery must not import anything.
         names::deadline_exceeded(py)?;
         interrupt::note_main_thread(py)?;
+        let load_timeout = options.load_timeout;
         let core = Core::new(options).or_raise(py)?;
         let interrupts = Interrupts::default();
         core.set_interrupter(Box::new(interrupts.clone()));
         let source = ("entrypoint",).into_pyobject(py)?.into_any().unbind();
-        core.set_loader(Kind::Python, Arc::new(PythonLoader::new(source)));
+        core.set_loader(
+            Kind::Python,
+            Arc::new(PythonLoader::new(source, load_timeout)),
+        );
         crate::worker::offer(py, &core)?.or_raise(py)?;
         if logging {
             core.log().set_sink(Some(Arc::new(LoggingSink)));
@@ -135,6 +140,7 @@ impl Runtime {
             core,
             interrupts,
             lent: OnceLock::new(),
+            load_timeout,
         })
     }
 
@@ -223,8 +229,23 @@ impl Runtime {
         manifest: &Bound<'_, PyDict>,
     ) -> PyResult<LoadReport> {
         let parsed = in_memory(manifest)?;
-        let loader = Arc::new(PythonLoader::new(source));
+        let loader = Arc::new(PythonLoader::new(source, self.load_timeout));
         Ok(py.detach(|| self.core.load_with(parsed, loader)).into())
+    }
+
+    /// Begins the next generation of a plugin that is listed already, from other code in memory.
+    #[pyo3(name = "_reload", signature = (source, manifest))]
+    fn reload(
+        &self,
+        py: Python<'_>,
+        source: Py<PyAny>,
+        manifest: &Bound<'_, PyDict>,
+    ) -> PyResult<LoadReport> {
+        let parsed = in_memory(manifest)?;
+        let loader = Arc::new(PythonLoader::new(source, self.load_timeout));
+        py.detach(|| self.core.reload_with(parsed, loader))
+            .map(LoadReport::from)
+            .or_raise(py)
     }
 
     /// Lists a plugin that cannot be loaded, FAILED with its reason.

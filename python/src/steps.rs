@@ -143,7 +143,7 @@ impl Steps {
         let Some(iterator) = known else {
             // It has not begun: the exception is its answer.
             return Err(PyErr::from_value(
-                exception.get_item(exception.len().min(2).max(1) - 1)?,
+                exception.get_item(exception.len().clamp(1, 2) - 1)?,
             ));
         };
         self.guarded(py, || iterator.call_method1("throw", exception))

@@ -50,6 +50,10 @@ pub(crate) fn offer(_: Python<'_>, _: &Core) -> PyResult<Result<()>> {
     Ok(Ok(()))
 }
 
+/// The host keeps the time of a load: it kills the worker.
+#[cfg(target_os = "linux")]
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
 /// Serves the host that started this process; returns the exit status.
 #[cfg(target_os = "linux")]
 #[pyfunction]
@@ -60,7 +64,7 @@ pub(crate) fn serve_worker(py: Python<'_>, native: bool) -> PyResult<i32> {
         return Ok(py.detach(move || plugward_core::worker::serve(loader)));
     }
     let source = ("entrypoint",).into_pyobject(py)?.into_any().unbind();
-    let loader = std::sync::Arc::new(crate::loader::PythonLoader::new(source));
+    let loader = std::sync::Arc::new(crate::loader::PythonLoader::new(source, PATIENCE));
     // What a fault needs is made now: at the memory limit there is nothing left to make it of.
     crate::names::deadline_exceeded(py)?;
     crate::names::invalid_input(py)?;

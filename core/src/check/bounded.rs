@@ -6,7 +6,7 @@
 //! second thread there. What counts is silence, not duration: a question that reports progress
 //! through its [`Pulse`] may take as long as it needs.
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -2,7 +2,7 @@
 
 use super::{Armed, Slot, now_ns, to_ns};
 use crate::error::{Code, Error, Result};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

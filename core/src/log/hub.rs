@@ -1,8 +1,8 @@
 //! The bounded queue, the ring, and the thread that feeds the sink.
 
 use super::{Level, Record};
+use crate::sync::Mutex;
 use crossbeam_queue::ArrayQueue;
-use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,7 +39,7 @@ const NAP: Duration = Duration::from_millis(2);
 struct Shared {
     queue: ArrayQueue<Record>,
     ring: Mutex<VecDeque<Record>>,
-    sink: RwLock<Option<Arc<dyn LogSink>>>,
+    sink: Mutex<Option<Arc<dyn LogSink>>>,
     thread: OnceLock<Option<Thread>>,
     written: AtomicU64,
     dropped: AtomicU64,
@@ -59,7 +59,7 @@ impl LogHub {
         Self(Arc::new(Shared {
             queue: ArrayQueue::new(capacity.max(1)),
             ring: Mutex::new(VecDeque::with_capacity(RING)),
-            sink: RwLock::new(None),
+            sink: Mutex::new(None),
             thread: OnceLock::new(),
             written: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -71,8 +71,10 @@ impl LogHub {
 
     /// Sends records to `sink` from now on.
     pub fn set_sink(&self, sink: Option<Arc<dyn LogSink>>) {
-        // The log thread holds the lock only while it clones the Arc, never while the sink runs.
-        *self.0.sink.write() = sink;
+        // The log thread holds the lock only while it clones the Arc, never while the sink runs; and
+        // the old sink ends outside of it, since its end is the host's code.
+        let old = std::mem::replace(&mut *self.0.sink.lock(), sink);
+        drop(old);
     }
 
     /// Writes one record; never blocks and never fails.
@@ -174,7 +176,7 @@ impl Shared {
     }
 
     fn emit(&self, record: &Record) {
-        let sink = self.sink.read().clone();
+        let sink = self.sink.lock().clone();
         let done = catch_unwind(AssertUnwindSafe(|| {
             trace(record);
             sink.map_or(Ok(()), |s| s.write(record))

@@ -1,6 +1,6 @@
 //! Where callers wait for their turn when a plugin's concurrency is used up.
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 

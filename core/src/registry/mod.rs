@@ -18,9 +18,9 @@ pub use services::{LockWait, Services};
 pub use tool::Tool;
 
 use crate::error::{Code, Error, Result};
+use crate::sync::Mutex;
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::RandomState;
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -4,7 +4,7 @@ use super::Plugin;
 use crate::error::{Code, Error, Result};
 use crate::log::LogHub;
 use crate::metrics::Histogram;
-use parking_lot::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -155,6 +155,35 @@ impl Runtime {
         self.load_from(parsed, Some(loader))
     }
 
+    /// Gives a plugin that is listed already a new source, and begins its next generation from it. Its
+    /// counts stay, and no reader misses it on the list meanwhile.
+    ///
+    /// # Errors
+    /// Unknown name, or a plugin that asks from inside its own call.
+    pub fn reload_with(&self, parsed: Parsed, loader: Arc<dyn Loader>) -> Result<LoadReport> {
+        let since = Instant::now();
+        self.usable()?;
+        let name = parsed.manifest.name.clone();
+        let plugin = self.registry().find(&name)?;
+        if Inside::is_within(plugin.id) {
+            return Err(Error::new(Code::RuntimeReentrant));
+        }
+        let mut assumptions = parsed.assumptions;
+        assumptions.extend(super::view::not_enforced(&parsed.manifest));
+        let (manifest, loader) = (Arc::new(parsed.manifest), Some(loader));
+        {
+            let _one = self.0.services.lock(&plugin.loading, &name)?;
+            plugin.source.store(Arc::new(Source {
+                manifest,
+                loader,
+                assumptions: assumptions.into(),
+            }));
+            plugin.next_generation();
+            plugin.ready_ns.store(0, Ordering::Relaxed);
+        }
+        Ok(self.begin(&plugin, since))
+    }
+
     fn load_from(&self, parsed: Parsed, loader: Option<Arc<dyn Loader>>) -> LoadReport {
         let since = Instant::now();
         let name = parsed.manifest.name.clone();

@@ -4,7 +4,7 @@ use super::Runtime;
 use crate::error::{Code, Error, Result};
 use crate::health::{self, PluginHealth, Summary};
 use crate::lifecycle::{Event, State};
-use crate::manifest::{Assumption, Isolation, Manifest, Parsed};
+use crate::manifest::{Assumption, Isolation, Kind, Manifest, Parsed};
 use crate::metrics::{self, RuntimeFigures};
 use crate::registry::Source;
 use std::collections::{BTreeMap, BTreeSet};
@@ -154,8 +154,10 @@ pub(super) fn not_enforced(manifest: &Manifest) -> Vec<Assumption> {
             message: why.to_owned(),
         });
     };
+    // A Node worker thread has a heap limit of its own; the others share the host's memory.
+    let heap = manifest.kind == Kind::Node && manifest.effective_isolation() == Isolation::Thread;
     let in_process = manifest.effective_isolation() != Isolation::Process;
-    if manifest.limits.memory_mb.is_some() && in_process {
+    if manifest.limits.memory_mb.is_some() && in_process && !heap {
         say(
             "limits.memory_mb",
             "is not enforced at inline and thread isolation",

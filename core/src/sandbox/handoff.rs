@@ -1,6 +1,6 @@
 //! The meeting point of a caller and the thread that works for it.
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::time::Instant;
 

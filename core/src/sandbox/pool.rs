@@ -6,7 +6,7 @@
 //! can end a thread without leaving its locks held.
 
 use crate::error::{Code, Error, Result};
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -17,7 +17,7 @@ import { safeParse } from "./safe_parse";
 
 /** Limits of a worker; what is left out is Node's own default. */
 export interface WorkerLimits {
-  /** Heap of the worker in megabytes. Buffers outside the heap are not bounded by it. */
+  /** Heap of the worker in megabytes, and as much again for buffers outside the heap. */
   readonly memoryMb?: number | undefined;
   /** The most megabytes of one result; default 256. */
   readonly resultMb?: number | undefined;
@@ -69,7 +69,7 @@ export class PluginWorker {
       argv: [],
       execArgv: [],
       // With the addon's guard a full heap ends this worker only; see native/heap.rs.
-      workerData: token === undefined ? {} : { addon: addonPath, token },
+      workerData: token === undefined ? {} : { addon: addonPath, token, memoryMb: limits.memoryMb },
       stdin: false,
       // Nobody reads these: reading would keep the host's process alive. The entry sends lines instead.
       stdout: true,

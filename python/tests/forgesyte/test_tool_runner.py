@@ -188,6 +188,29 @@ def test_adopting_keeps_the_counts(plugin: Plugin, registry: PluginRegistry) -> 
     assert (status.success_count, status.error_count) == (2, 1)
 
 
+def test_first_calls_at_once(registry: PluginRegistry) -> None:
+    """A plugin is adopted by its first call; the others wait for that and nobody misses it on the list."""
+    for n in range(20):
+        registry.register(f"p{n}", instance=Plugin())
+    problems: list[object] = []
+
+    def caller() -> None:
+        for n in range(20):
+            try:
+                assert run_plugin_tool(f"p{n}", "double", {"n": n}) == 2 * n
+                assert registry.get_status(f"p{n}") is not None
+            except Exception as error:
+                problems.append((n, error))
+
+    threads = [threading.Thread(target=caller) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert {status.success_count for status in registry.list_all()} == {8}
+
+
 @pytest.mark.parametrize("tool", [MagicMock(return_value=5), AsyncMock(return_value=5)])
 def test_a_mock_for_a_plugin(registry: PluginRegistry, tool: MagicMock) -> None:
     plugin = MagicMock()

@@ -6,7 +6,7 @@
 
 use super::super::bounded::Pulse;
 use super::problem::Problem;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};

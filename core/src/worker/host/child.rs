@@ -1,7 +1,7 @@
 //! One worker process: killed with its whole group, reaped exactly once, waited for without polling.
 
 use crate::error::{Code, Error, Result};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

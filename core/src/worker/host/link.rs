@@ -10,11 +10,11 @@ use crate::call::{Args, DeathNotice, Fault, Interruption, Reply};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Limits;
 use crate::platform::fork_epoch;
+use crate::sync::Mutex;
 use crate::worker::wire::{
     self, ANSWERED, DIED, Head, IDLE, KEEP, Lane, NOTE, Op, Parts, Phase, ReplyHead, Segment,
     TensorHead, futex,
 };
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};

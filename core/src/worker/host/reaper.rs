@@ -8,7 +8,7 @@ use super::child::{Child, Reason};
 use super::memory::{INTERVAL, MemoryLimit};
 use super::tail::{Pumped, Tail};
 use crate::error::{Code, Error, Result};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use std::collections::HashMap;

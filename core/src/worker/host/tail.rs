@@ -2,8 +2,8 @@
 //! that its death becomes, all of them go to the log, at a bounded rate.
 
 use crate::log::{Level, Logger};
+use crate::sync::Mutex;
 use crate::worker::RECORD;
-use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import Any
 
 import plugward
+from plugward._loading import _StepError as StepError
 
 from ..sandbox._calls import say
 from . import plugin_registry
@@ -66,10 +68,14 @@ class PluginLoader:
             if report.ok and "isolation" not in manifest and has_deadlines(registry.get(plugin_name)):
                 report = registry.load(source, {**manifest, "isolation": "thread"})
         except plugward.PlugwardError as error:
-            report = registry.load_broken(plugin_name, error)
+            report = registry.load(("factory", functools.partial(_cannot, error)), manifest)
         _own_words(registry, manifest)
         if not report.ok:
             raise STEPS.get(report.code, PluginLoadError)(report.error) from _traceback(report)
+
+
+def _cannot(error: plugward.PlugwardError) -> Any:
+    raise StepError(error.code, str(error)) from error
 
 
 def _own_words(registry: plugin_registry.PluginRegistry, manifest: dict[str, Any]) -> None:

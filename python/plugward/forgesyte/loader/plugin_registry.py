@@ -82,6 +82,7 @@ class PluginRegistry:
         self.runtime = plugward.Runtime(logging=False, lock_timeout=LOCK_SECONDS)
         self._view = View(self.runtime, logger)
         self._objects: dict[str, Any] = {}
+        self._adoption = threading.Lock()
 
     # --- what happens to a plugin ------------------------------------------------------------------------------------
 
@@ -192,34 +193,34 @@ class PluginRegistry:
         return found
 
     def load(self, source: tuple[Any, ...], manifest: Mapping[str, Any]) -> plugward.LoadReport:
-        """Load a plugin into the runtime, in the place of what is listed under its name."""
-        self._make_room(str(manifest["name"]))
-        return self.runtime._add(source, dict(manifest))
-
-    def load_broken(self, name: str, error: plugward.PlugwardError) -> plugward.LoadReport:
-        """List a plugin that cannot be loaded, FAILED."""
-        self._make_room(name)
-        return self.runtime._add_broken(name, error.code, str(error))
+        """Load a plugin into the runtime; one that is listed already begins its next generation from there."""
+        name, described = str(manifest["name"]), dict(manifest)
+        known = self.runtime.state(name) is not None
+        report = self.runtime._reload(source, described) if known else self.runtime._add(source, described)
+        if report.code == plugward.Code.REGISTRY_DUPLICATE:  # another thread was faster
+            report = self.runtime._reload(source, described)
+        self._view.by_host.discard(name)
+        self._objects.pop(name, None)
+        return report
 
     def adopt(self, name: str) -> bool:
         """Let the runtime itself run a plugin that the host registered with its object; whether it does.
 
-        Its counts go on. An object that does not say which tools it has (a mock) stays the host's to run.
+        An object that does not say which tools it has (a mock) stays the host's to run.
         """
-        plugin = self._objects.get(name)
-        if plugin is None:
+        if name not in self._objects:
             return True
-        health = self.runtime.plugin_health(name)
-        if health is None or PluginLifecycleState(health["state"]) in FINAL or not has_tools(plugin):
-            return False
-        manifest = {key: health[key] for key in ("name", "description", "version") if health[key]}
-        if has_deadlines(plugin):
-            manifest["isolation"] = "thread"
-        report = self.load(source_of(plugin), manifest)
-        for ok, count in ((True, health["success_count"]), (False, health["error_count"])):
-            for _ in range(count):
-                self._count(name, ok)
-        return report.ok
+        with self._adoption:
+            plugin = self._objects.get(name)
+            health = self.runtime.plugin_health(name)
+            if plugin is None:
+                return True
+            if health is None or PluginLifecycleState(health["state"]) in FINAL or not has_tools(plugin):
+                return False
+            manifest = {key: health[key] for key in ("name", "description", "version") if health[key]}
+            if has_deadlines(plugin):
+                manifest["isolation"] = "thread"
+            return self.load(source_of(plugin), manifest).ok
 
     def describe(self, name: str, description: str = "", version: str = "") -> None:
         """Say anew what a plugin is for; what is empty stays as it was."""
@@ -227,12 +228,6 @@ class PluginRegistry:
         if health is not None and (description or version):
             said = (description or health["description"] or "", version or health["version"] or "")
             self.runtime.describe(name, *map(str, said))
-
-    def _make_room(self, name: str) -> None:
-        if self.runtime.state(name) is not None:
-            self.runtime.unload(name)
-        self._view.by_host.discard(name)
-        self._objects.pop(name, None)
 
     # -----------------------------------------------------------------------------------------------------------------
 
