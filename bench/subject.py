@@ -32,7 +32,9 @@ def new_runtime() -> plugward.Runtime:
     return plugward.Runtime()
 
 
-def host(tools: dict[str, Callable[..., Any]], isolation: Literal["inline", "thread"], deadline_ms: int) -> plugward.Runtime:
+def host(
+    tools: dict[str, Callable[..., Any]], isolation: Literal["inline", "thread"], deadline_ms: int
+) -> plugward.Runtime:
     """A runtime with one host plugin `bench`. An exception does not end it, so that raising can be timed."""
     runtime = new_runtime()
     runtime.add_host("bench", tools, isolation=isolation, deadline_ms=deadline_ms, fails_on="crash")

@@ -19,6 +19,7 @@ __all__ = [
     "check_manifest",
     "describe_exception",
     "discover_plugins",
+    "interpreter_ends",
     "read_manifest",
     "run_sandboxed",
 ]
@@ -185,3 +186,4 @@ def run_sandboxed(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
 ) -> tuple[Any, BaseException | None, str | None, str | None, float]: ...
 def describe_exception(exception: BaseException) -> str: ...
+def interpreter_ends() -> None: ...

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +29,7 @@ class Runtime(_native.Runtime):
         """Take the options that the native runtime was made with."""
         super().__init__()
         self._waiting: Counter[str] = Counter()
+        _remember(self)
 
     async def acall(
         self,
@@ -107,6 +110,28 @@ class Runtime(_native.Runtime):
     def __enter__(self) -> Runtime:
         """Use the runtime in a `with` block."""
         return self
+
+
+_alive: weakref.WeakSet[Runtime] = weakref.WeakSet()
+_watches_exit = False
+LAST_WORDS = 0.3
+"""Seconds that a log sink has for what was written just before the interpreter ends."""
+
+
+def _remember(runtime: Runtime) -> None:
+    """Register late, so that what is registered at exit runs before `logging` ends its handlers."""
+    global _watches_exit
+    _alive.add(runtime)
+    if not _watches_exit:
+        _watches_exit = True
+        atexit.register(_at_exit)
+
+
+def _at_exit() -> None:
+    for runtime in list(_alive):
+        if runtime.summary()["log"]["queued"]:
+            runtime.flush_logs(LAST_WORDS)
+    _native.interpreter_ends()
 
 
 def default_runtime() -> Runtime:

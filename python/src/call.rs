@@ -177,6 +177,7 @@ fn inline<'py>(
             fault: Limit::of(ticket).passed(Interruption::Stopped),
             exception: Some(raised.exception.unbind()),
             of_host: false,
+            text: None,
         }),
         _ => Err(Limit::of(ticket).passed(Interruption::ReturnedLate).into()),
     }
@@ -268,9 +269,8 @@ pub(crate) fn settle<'py>(
             fault,
             exception,
             of_host,
-        }) => {
-            Outcome::bad(plugin, tool, ticket.fault_owned(fault), exception).raised_by_host(of_host)
-        }
+            text,
+        }) => Outcome::bad(plugin, tool, ticket.fault_owned(fault), exception).with(of_host, text),
     }
 }
 

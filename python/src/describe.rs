@@ -183,9 +183,29 @@ pub(crate) fn bounded_for<R>(
 
 /// `str(exception)`.
 pub(crate) fn message(exception: &Bound<'_, PyBaseException>, dog: &Watchdog) -> String {
+    said(exception, dog).text
+}
+
+/// A message, and the very string that it is, where the exception holds it and it is not cut.
+pub(crate) struct Said {
+    /// The message.
+    pub text: String,
+    /// It as an object.
+    pub object: Option<Py<PyString>>,
+}
+
+/// The same with the object, so that nobody has to make it anew.
+pub(crate) fn said(exception: &Bound<'_, PyBaseException>, dog: &Watchdog) -> Said {
     if let Some(plain) = plain_message(exception) {
         return plain;
     }
+    Said {
+        text: asked(exception, dog),
+        object: None,
+    }
+}
+
+fn asked(exception: &Bound<'_, PyBaseException>, dog: &Watchdog) -> String {
     let kind = || type_name(&exception.get_type());
     match bounded(exception.py(), dog, || exception.str().map(|s| text(&s))) {
         Some(Ok(said)) => said,
@@ -202,7 +222,7 @@ pub(crate) fn message(exception: &Bound<'_, PyBaseException>, dog: &Watchdog) ->
 }
 
 /// The message where no Python code is needed to get it.
-fn plain_message(exception: &Bound<'_, PyBaseException>) -> Option<String> {
+fn plain_message(exception: &Bound<'_, PyBaseException>) -> Option<Said> {
     let py = exception.py();
     let base = py.get_type::<PyBaseException>();
     // SAFETY: live types.
@@ -218,13 +238,20 @@ fn plain_message(exception: &Bound<'_, PyBaseException>) -> Option<String> {
         .cast_into::<PyTuple>()
         .ok()?;
     match args.len() {
-        0 => Some(String::new()),
-        1 => args
-            .get_borrowed_item(0)
-            .ok()?
-            .cast_exact::<PyString>()
-            .ok()
-            .map(|s| text(&s)),
+        0 => Some(Said {
+            text: String::new(),
+            object: None,
+        }),
+        1 => {
+            let object = args.get_item(0).ok()?.cast_into_exact::<PyString>().ok()?;
+            let text = text(&object);
+            let whole =
+                object.len().is_ok_and(|n| n <= MESSAGE_LIMIT) && text.len() <= MESSAGE_LIMIT;
+            Some(Said {
+                text,
+                object: whole.then(|| object.unbind()),
+            })
+        }
         _ => None,
     }
 }
@@ -265,7 +292,7 @@ struct Asker {
 impl Asker {
     fn __call__(&self, exception: &Bound<'_, PyBaseException>) -> String {
         if self.hung.load(Ordering::Relaxed) {
-            return plain_message(exception).unwrap_or_else(|| "<not asked>".to_owned());
+            return plain_message(exception).map_or_else(|| "<not asked>".to_owned(), |s| s.text);
         }
         let begun = Instant::now();
         let said = crate::watchdog::with(|dog| Some(message(exception, dog)));

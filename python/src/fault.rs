@@ -22,6 +22,8 @@ pub(crate) struct Trouble {
     pub exception: Option<Py<PyBaseException>>,
     /// Whether the exception is the host's own (Ctrl-C while it waited) and must reach it.
     pub of_host: bool,
+    /// The exception's message, where it is one of the exception's own objects.
+    pub text: Option<Py<PyString>>,
 }
 
 impl From<Fault> for Trouble {
@@ -30,6 +32,7 @@ impl From<Fault> for Trouble {
             fault,
             exception: None,
             of_host: false,
+            text: None,
         }
     }
 }
@@ -86,38 +89,51 @@ impl Limit {
 /// Classifies what left the plugin; its deadline is known not to have been the cause, unless the
 /// plugin was told so by its own event loop.
 pub(crate) fn classify(raised: Raised<'_>, tool: &PyTool, limit: Limit, dog: &Watchdog) -> Trouble {
-    let fault = fault(&raised, tool, limit, dog);
+    let (fault, text) = fault(&raised, tool, limit, dog);
     let exception = Some(raised.exception.unbind());
     Trouble {
         fault,
         exception,
         of_host: false,
+        text,
     }
 }
 
-fn fault(raised: &Raised<'_>, tool: &PyTool, limit: Limit, dog: &Watchdog) -> Fault {
+fn fault(
+    raised: &Raised<'_>,
+    tool: &PyTool,
+    limit: Limit,
+    dog: &Watchdog,
+) -> (Fault, Option<Py<PyString>>) {
     let exception = &raised.exception;
     let kind = describe::Kind::of(exception);
     if raised.placeless && tool.is_function && exception.is_exact_instance_of::<PyTypeError>() {
         // The arguments do not fit the signature: not one line of the plugin was run.
-        return Fault::RefusedInput {
-            message: describe::message(exception, dog),
-        };
+        return (
+            Fault::RefusedInput {
+                message: describe::message(exception, dog),
+            },
+            None,
+        );
     }
     if !kind.is_ordinary
         && let Some(special) = special(exception, tool, limit, dog)
     {
-        return special;
+        return (special, None);
     }
-    let message = describe::message(exception, dog);
+    let said = describe::said(exception, dog);
     if kind.name == "PanicException" {
-        return Fault::Panicked { message };
+        return (Fault::Panicked { message: said.text }, None);
     }
-    Fault::Raised {
-        kind: kind.name,
-        message,
-        traceback: text(exception, tool, limit, dog),
-    }
+    let traceback = text(exception, tool, limit, dog);
+    (
+        Fault::Raised {
+            kind: kind.name,
+            message: said.text,
+            traceback,
+        },
+        said.object,
+    )
 }
 
 /// The exceptions that mean more than that something failed.

@@ -13,6 +13,7 @@
     reason = "PyThreadState_SetAsyncExc: one of the named unsafe addresses"
 )]
 
+use crate::ending;
 use crate::names;
 use parking_lot::Mutex;
 use plugward_core::deadline::Expired;
@@ -187,7 +188,7 @@ fn serve(inbox: &Receiver<Subject>) {
             Err(true) => {}
             Err(false) => return,
         }
-        let delivered = Python::try_attach(|py| {
+        let delivered = ending::attach(|py| {
             let now = Instant::now();
             pending.retain_mut(|p| p.due > now || p.deliver(py));
         });

@@ -15,12 +15,20 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::ptr::null_mut;
 
-unsafe extern "C-unwind" {
-    fn PyObject_Call(
-        callable: *mut PyObject,
-        args: *mut PyObject,
-        kwargs: *mut PyObject,
-    ) -> *mut PyObject;
+type MayUnwind =
+    unsafe extern "C-unwind" fn(*mut PyObject, *mut PyObject, *mut PyObject) -> *mut PyObject;
+
+/// `PyObject_Call` as a function that may unwind.
+///
+/// Declaring it a second time was rejected: PyO3 declares it as one that never unwinds, the two
+/// declarations become one in a release build, and the guard below is optimised away. The address
+/// is therefore hidden from the optimiser.
+#[inline]
+fn object_call() -> MayUnwind {
+    let address = std::hint::black_box(ffi::PyObject_Call as *const ());
+    // SAFETY: the same function with the same arguments, under the calling convention that also
+    // allows what CPython does when the interpreter ends.
+    unsafe { std::mem::transmute::<*const (), MayUnwind>(address) }
 }
 
 /// Parks the thread for good when it is unwound by the end of the interpreter.
@@ -83,7 +91,7 @@ pub(crate) fn call<'py>(
     let kwargs = kwargs.map_or(null_mut(), |k| k.as_ptr());
     let guard = ParkOnExit;
     // SAFETY: attached; callable and args are live objects, kwargs is a dict or NULL.
-    let result = unsafe { PyObject_Call(callable.as_ptr(), args.as_ptr(), kwargs) };
+    let result = unsafe { object_call()(callable.as_ptr(), args.as_ptr(), kwargs) };
     std::mem::forget(guard);
     if result.is_null() {
         return Err(Raised::fetch(py));

@@ -5,6 +5,7 @@ mod call;
 mod check;
 mod convert;
 mod describe;
+mod ending;
 mod error;
 mod executor;
 mod fault;
@@ -47,5 +48,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(sandbox::run_sandboxed, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox::describe_exception, module)?)?;
     module.add_function(wrap_pyfunction!(worker::serve_worker, module)?)?;
+    module.add_function(wrap_pyfunction!(ending::interpreter_ends, module)?)?;
     Ok(())
 }

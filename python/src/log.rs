@@ -1,5 +1,6 @@
 //! The core's log records in Python's `logging`, written by the core's log thread.
 
+use crate::ending;
 use crate::invoke;
 use crate::names;
 use plugward_core::log::{LogSink, Record};
@@ -10,7 +11,7 @@ pub(crate) struct LoggingSink;
 
 impl LogSink for LoggingSink {
     fn write(&self, record: &Record) -> Result<(), String> {
-        let written = Python::try_attach(|py| {
+        let written = ending::attach(|py| {
             let args = (
                 record.level as i32,
                 record.plugin.as_deref(),

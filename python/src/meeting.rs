@@ -1,5 +1,6 @@
 //! Where a caller and the pool thread that works for it meet.
 
+use crate::ending;
 use crate::fault::Answer;
 use crate::progress::Report;
 use parking_lot::Mutex;
@@ -61,7 +62,7 @@ impl Meeting {
         if self.notify.lock().is_none() {
             return;
         }
-        Python::try_attach(|py| {
+        ending::attach(|py| {
             let notify = self.notify.lock().as_ref().map(|n| n.clone_ref(py));
             if let Some(notify) = notify {
                 // It fails where the loop has been closed: then nobody waits any more.

@@ -16,6 +16,7 @@ pub(crate) struct Failure {
     error: Error,
     exception: Option<Py<PyBaseException>>,
     of_host: bool,
+    text: Option<Py<PyString>>,
 }
 
 /// The answer to a call: a result or an error, never an exception.
@@ -65,6 +66,7 @@ impl Outcome {
             error,
             exception,
             of_host: false,
+            text: None,
         });
         Self {
             plugin,
@@ -75,10 +77,11 @@ impl Outcome {
         }
     }
 
-    /// Marks the exception as the host's own.
-    pub(crate) fn raised_by_host(mut self, of_host: bool) -> Self {
+    /// Says whether the exception is the host's own, and which object its message is.
+    pub(crate) fn with(mut self, of_host: bool, text: Option<Py<PyString>>) -> Self {
         if let Some(failure) = &mut self.failure {
             failure.of_host = of_host;
+            failure.text = text;
         }
         self
     }
@@ -141,8 +144,12 @@ impl Outcome {
 
     /// What happened, in words: for a plugin's exception exactly `str(exception)`.
     #[getter]
-    fn error(&self) -> Option<&str> {
-        self.error_ref().map(Error::message)
+    fn error<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
+        let failure = self.failure.as_ref()?;
+        Some(match &failure.text {
+            Some(text) => text.bind(py).clone(),
+            None => PyString::new(py, failure.error.message()),
+        })
     }
 
     /// The exception's class name, or Plugward's word.

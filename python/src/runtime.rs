@@ -120,8 +120,14 @@ impl Runtime {
             default_deadline_ms,
             log_queue,
         )?;
-        // Looked up now: a delivery must not import anything.
+        // Looked up now: our own threads must not import anything.
         names::deadline_exceeded(py)?;
+        names::invalid_input(py)?;
+        names::format_exception(py)?;
+        names::copy_context(py)?;
+        if logging {
+            names::emit(py)?;
+        }
         interrupt::note_main_thread(py)?;
         let load_timeout = options.load_timeout;
         let core = Core::new(options).or_raise(py)?;

@@ -5,6 +5,7 @@
 //! `DeadlineExceeded` is raised in it, so that code that still reaches the interpreter ends.
 
 use crate::call::{PROGRESS, internal};
+use crate::ending;
 use crate::fault::{Answer, Limit, Trouble, classify};
 use crate::interrupt::{Interrupts, Worker, on_main_thread};
 use crate::invoke;
@@ -162,7 +163,7 @@ impl Away {
                 return;
             }
             let plugin = Arc::clone(work.target.plugin());
-            let answer = Python::try_attach(|py| work.caught(py, &worker));
+            let answer = ending::attach(|py| work.caught(py, &worker));
             let answer = answer.unwrap_or_else(|| Err(Fault::Cancelled.into()));
             if !meeting.finish(answer) {
                 plugin.stats.late_results.fetch_add(1, Ordering::Relaxed);
@@ -255,6 +256,7 @@ impl Away {
             fault: Fault::Cancelled,
             exception: Some(raised.into_value(py)),
             of_host: true,
+            text: None,
         })
     }
 }

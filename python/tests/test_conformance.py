@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import new_class
 from typing import Any
 
-import plugward
 import pytest
+
+import plugward
 
 DOOR = "python"
 STORIES = sorted((Path(__file__).parents[2] / "tests" / "conformance").glob("*.json"))
@@ -22,7 +24,7 @@ class Fixture:
     def __init__(self, tools: list[dict[str, Any]]) -> None:
         self.tools = {tool["id"]: self.described(**tool) for tool in tools}
 
-    def described(self, id: str, **spec: Any) -> dict[str, Any]:
+    def described(self, id: str, **spec: Any) -> dict[str, Any]:  # noqa: A002 (a tool's member)
         return {"handler": getattr(self, "raise_" if id == "raise" else id), **spec}
 
     def echo(self, **args: Any) -> dict[str, Any]:
@@ -31,7 +33,7 @@ class Fixture:
     def text(self) -> str:
         return "text"
 
-    def raise_(self, type: str, message: str) -> None:
+    def raise_(self, type: str, message: str) -> None:  # noqa: A002 (the story's word)
         raise new_class(type, (Exception,))(message)
 
     def refuse(self, message: str) -> None:
@@ -40,10 +42,8 @@ class Fixture:
     def hang(self) -> str:
         deadline = time.monotonic() + 4
         while time.monotonic() < deadline:
-            try:
+            with suppress(BaseException):
                 time.sleep(deadline - time.monotonic())
-            except BaseException:  # noqa: BLE001, S110 (it never notices that it should stop)
-                pass
         return "late"
 
     def exit(self, status: int) -> None:

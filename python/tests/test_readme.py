@@ -24,7 +24,7 @@ def promised(block: str) -> list[str]:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[f"block {n}" for n in range(1, len(BLOCKS) + 1)])
 def test_the_block_prints_what_it_says(block: str) -> None:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-W", "error", "-c", block], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
     )
     assert done.returncode == 0, done.stderr
