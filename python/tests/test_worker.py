@@ -15,7 +15,7 @@ import pytest
 
 import plugward
 
-PLUGIN = '''
+PLUGIN = """
 import ctypes, os, sys, time
 import numpy as np
 
@@ -50,7 +50,7 @@ class Plugin:
         import asyncio
         await asyncio.sleep(0.01)
         return "awaited"
-'''
+"""
 
 
 @pytest.fixture
