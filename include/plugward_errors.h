@@ -189,7 +189,33 @@ enum plugward_code {
     /** PW-RT-005: an option has a value that is not allowed */
     PLUGWARD_CODE_RUNTIME_OPTION = 2305,
     /** PW-RT-006: a plugin may not close, unload or restart itself from inside a call */
-    PLUGWARD_CODE_RUNTIME_REENTRANT = 2306
+    PLUGWARD_CODE_RUNTIME_REENTRANT = 2306,
+    /* Worker processes */
+    /** PW-WORKER-001: the worker program was not found */
+    PLUGWARD_CODE_WORKER_PROGRAM = 2401,
+    /** PW-WORKER-002: the worker process could not be started */
+    PLUGWARD_CODE_WORKER_START = 2402,
+    /** PW-WORKER-003: the worker program belongs to another version */
+    PLUGWARD_CODE_WORKER_VERSION = 2403,
+    /** PW-WORKER-004: the plugin's process died of a signal */
+    PLUGWARD_CODE_WORKER_CRASHED = 2404,
+    /** PW-WORKER-005: the plugin ended its process */
+    PLUGWARD_CODE_WORKER_EXITED = 2405,
+    /** PW-WORKER-006: the arguments are larger than a worker takes */
+    PLUGWARD_CODE_WORKER_PAYLOAD = 2406,
+    /** PW-WORKER-007: the plugin's result is larger than it may be */
+    PLUGWARD_CODE_WORKER_RESULT = 2407,
+    /** PW-WORKER-008: the worker process broke the protocol */
+    PLUGWARD_CODE_WORKER_PROTOCOL = 2408,
+    /** PW-WORKER-009: the plugin's process was ended while this call was under way */
+    PLUGWARD_CODE_WORKER_SIBLING = 2409,
+    /** PW-WORKER-010: the plugin's permissions cannot be enforced here */
+    PLUGWARD_CODE_WORKER_ENFORCEMENT = 2410,
+    /** PW-WORKER-011: the plugin used more than its limits allow */
+    PLUGWARD_CODE_WORKER_LIMIT = 2411,
+    /* Supervision */
+    /** PW-SUP-001: the plugin is quarantined */
+    PLUGWARD_CODE_SUPERVISOR_QUARANTINED = 2501
 };
 
 #endif /* PLUGWARD_ERRORS_H */

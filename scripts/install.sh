@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the C library, its headers and a pkg-config file under a prefix.
+# Installs the C library, its headers, the worker program and a pkg-config file under a prefix.
 #   scripts/install.sh /usr/local      (DESTDIR is honoured, for packagers)
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 prefix="$(realpath -m "${1:?usage: scripts/install.sh PREFIX}")"
@@ -7,8 +7,10 @@ root="${DESTDIR:-}$prefix"
 version="$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)"
 built="${CARGO_TARGET_DIR:-$ROOT/target}/release"
 
-cargo build --release --locked -p plugward-ffi
+cargo build --release --locked -p plugward-ffi -p plugward-worker
 install -d "$root/include" "$root/lib/pkgconfig"
+install -d "$root/bin"
+install -m 755 "$built/plugward-worker" "$root/bin/"
 install -m 644 include/*.h include/*.hpp "$root/include/"
 install -m 644 "$built/libplugward.a" "$root/lib/"
 if [ -f "$built/libplugward.dylib" ]; then

@@ -17,7 +17,10 @@ pub mod platform;
 pub mod registry;
 pub mod runtime;
 pub mod sandbox;
+mod supervisor;
 pub mod sync;
+#[cfg(target_os = "linux")]
+pub mod worker;
 
 pub use error::{Code, Error, Result};
 pub use runtime::{Runtime, RuntimeOptions};

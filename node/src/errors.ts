@@ -196,6 +196,30 @@ export const Code = {
   RuntimeOption: "PW-RT-005",
   /** a plugin may not close, unload or restart itself from inside a call */
   RuntimeReentrant: "PW-RT-006",
+  /** the worker program was not found */
+  WorkerProgram: "PW-WORKER-001",
+  /** the worker process could not be started */
+  WorkerStart: "PW-WORKER-002",
+  /** the worker program belongs to another version */
+  WorkerVersion: "PW-WORKER-003",
+  /** the plugin's process died of a signal */
+  WorkerCrashed: "PW-WORKER-004",
+  /** the plugin ended its process */
+  WorkerExited: "PW-WORKER-005",
+  /** the arguments are larger than a worker takes */
+  WorkerPayload: "PW-WORKER-006",
+  /** the plugin's result is larger than it may be */
+  WorkerResult: "PW-WORKER-007",
+  /** the worker process broke the protocol */
+  WorkerProtocol: "PW-WORKER-008",
+  /** the plugin's process was ended while this call was under way */
+  WorkerSibling: "PW-WORKER-009",
+  /** the plugin's permissions cannot be enforced here */
+  WorkerEnforcement: "PW-WORKER-010",
+  /** the plugin used more than its limits allow */
+  WorkerLimit: "PW-WORKER-011",
+  /** the plugin is quarantined */
+  SupervisorQuarantined: "PW-SUP-001",
 } as const;
 
 /** A printed error code. */
@@ -1072,5 +1096,125 @@ export const CATALOGUE = {
     message: "a plugin may not close, unload or restart itself from inside a call",
     cause: "the operation would wait for the very call that asked for it",
     remedy: "ask from outside the plugin, or after the call has ended",
+  },
+  "PW-WORKER-001": {
+    name: "WorkerProgram",
+    number: 2401,
+    type: "PluginUnavailable",
+    httpStatus: 503,
+    retryable: false,
+    message: "the worker program was not found",
+    cause: "plugward-worker lies neither beside the library nor where PLUGWARD_WORKER points",
+    remedy: "install plugward-worker beside the library, or set PLUGWARD_WORKER to its path",
+  },
+  "PW-WORKER-002": {
+    name: "WorkerStart",
+    number: 2402,
+    type: "PluginFailed",
+    httpStatus: 503,
+    retryable: true,
+    message: "the worker process could not be started",
+    cause: "the operating system refused it, or it ended or kept silent before it was ready",
+    remedy: "the message holds the reason and the worker's last words; start the program by hand to see more",
+  },
+  "PW-WORKER-003": {
+    name: "WorkerVersion",
+    number: 2403,
+    type: "VersionMismatch",
+    httpStatus: 503,
+    retryable: false,
+    message: "the worker program belongs to another version",
+    cause: "its protocol version differs from this runtime's",
+    remedy: "install runtime and worker program of one release",
+  },
+  "PW-WORKER-004": {
+    name: "WorkerCrashed",
+    number: 2404,
+    type: "PluginCrashed",
+    httpStatus: 500,
+    retryable: false,
+    message: "the plugin's process died of a signal",
+    cause: "native code crashed, aborted, or was killed from outside",
+    remedy: "report it to the plugin's author with the signal and the last lines that it wrote",
+  },
+  "PW-WORKER-005": {
+    name: "WorkerExited",
+    number: 2405,
+    type: "PluginExited",
+    httpStatus: 500,
+    retryable: false,
+    message: "the plugin ended its process",
+    cause: "it called exit or _exit, or ended the thread that it was called on",
+    remedy: "remove the exit from the plugin: return or raise instead",
+  },
+  "PW-WORKER-006": {
+    name: "WorkerPayload",
+    number: 2406,
+    type: "PayloadTooLarge",
+    httpStatus: 413,
+    retryable: false,
+    message: "the arguments are larger than a worker takes",
+    cause: "they exceed the bound on one call's shared memory",
+    remedy: "send less at once: a frame or a batch a call",
+  },
+  "PW-WORKER-007": {
+    name: "WorkerResult",
+    number: 2407,
+    type: "ResultTooLarge",
+    httpStatus: 502,
+    retryable: false,
+    message: "the plugin's result is larger than it may be",
+    cause: "it exceeds limits.result_mb",
+    remedy: "return less at once, or raise limits.result_mb in the manifest",
+  },
+  "PW-WORKER-008": {
+    name: "WorkerProtocol",
+    number: 2408,
+    type: "PluginCrashed",
+    httpStatus: 500,
+    retryable: false,
+    message: "the worker process broke the protocol",
+    cause: "the plugin overwrote the worker's memory, or a stranger's program answered",
+    remedy: "report it to the plugin's author; the worker was ended and the host is untouched",
+  },
+  "PW-WORKER-009": {
+    name: "WorkerSibling",
+    number: 2409,
+    type: "PluginCrashed",
+    httpStatus: 503,
+    retryable: true,
+    message: "the plugin's process was ended while this call was under way",
+    cause: "another call overstayed its deadline, or the plugin was stopped or restarted",
+    remedy: "call again; set limits.concurrency to 1 where calls must not share their fate",
+  },
+  "PW-WORKER-010": {
+    name: "WorkerEnforcement",
+    number: 2410,
+    type: "PluginUnavailable",
+    httpStatus: 503,
+    retryable: false,
+    message: "the plugin's permissions cannot be enforced here",
+    cause: "require_enforcement is set and this platform lacks a mechanism that the message names",
+    remedy: "run it on a kernel that has the mechanism, or set require_enforcement to false",
+  },
+  "PW-WORKER-011": {
+    name: "WorkerLimit",
+    number: 2411,
+    type: "LimitExceeded",
+    httpStatus: 507,
+    retryable: false,
+    message: "the plugin used more than its limits allow",
+    cause: "its CPU time or the size of a file that it wrote passed the limit",
+    remedy: "raise the limit that the message names, or do less at once",
+  },
+  "PW-SUP-001": {
+    name: "SupervisorQuarantined",
+    number: 2501,
+    type: "PluginQuarantined",
+    httpStatus: 503,
+    retryable: false,
+    message: "the plugin is quarantined",
+    cause: "it failed more often than its restart budget allows",
+    remedy: "mend the cause, then clear the quarantine: Runtime.release(name), or `plugward quarantine --clear NAME`",
   },
 } as const satisfies Readonly<Record<Code, CatalogueEntry>>;

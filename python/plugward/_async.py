@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,8 +26,16 @@ async def acall(
     deadline_ms: float | None,
     progress: Callable[..., Any] | None,
 ) -> _native.Outcome:
-    """Call a tool without holding a thread while it waits. Cancelling the awaiting task cancels the call."""
+    """Call a tool; cancelling the awaiting task cancels the call.
+
+    No thread is held while it waits, unless the plugin runs outside this interpreter: then one of the loop's executor
+    waits for it, and a call whose task was cancelled goes on until its own deadline.
+    """
     begun = runtime._begin(plugin, tool, args, deadline_ms, progress)
+    if begun == ():
+        # The plugin runs in a worker process or in native code; what waits for it is a thread.
+        call = functools.partial(runtime.call, plugin, tool, args, deadline_ms=deadline_ms, progress=progress)
+        return await asyncio.to_thread(call)
     if isinstance(begun, int):
         begun = await _turn(runtime, waiting, begun, (plugin, tool, args, deadline_ms, progress))
     if isinstance(begun, _native.Outcome):

@@ -104,6 +104,18 @@ class Code(str, Enum):
     RUNTIME_THREAD = "PW-RT-004"
     RUNTIME_OPTION = "PW-RT-005"
     RUNTIME_REENTRANT = "PW-RT-006"
+    WORKER_PROGRAM = "PW-WORKER-001"
+    WORKER_START = "PW-WORKER-002"
+    WORKER_VERSION = "PW-WORKER-003"
+    WORKER_CRASHED = "PW-WORKER-004"
+    WORKER_EXITED = "PW-WORKER-005"
+    WORKER_PAYLOAD = "PW-WORKER-006"
+    WORKER_RESULT = "PW-WORKER-007"
+    WORKER_PROTOCOL = "PW-WORKER-008"
+    WORKER_SIBLING = "PW-WORKER-009"
+    WORKER_ENFORCEMENT = "PW-WORKER-010"
+    WORKER_LIMIT = "PW-WORKER-011"
+    SUPERVISOR_QUARANTINED = "PW-SUP-001"
 
     def __str__(self) -> str:
         """Return the printed form."""
@@ -1008,6 +1020,128 @@ _ENTRIES: Final = (
         message="a plugin may not close, unload or restart itself from inside a call",
         cause="the operation would wait for the very call that asked for it",
         remedy="ask from outside the plugin, or after the call has ended",
+    ),
+    CatalogueEntry(
+        code=Code.WORKER_PROGRAM,
+        number=2401,
+        kind="PluginUnavailable",
+        http_status=503,
+        retryable=False,
+        message="the worker program was not found",
+        cause="plugward-worker lies neither beside the library nor where PLUGWARD_WORKER points",
+        remedy="install plugward-worker beside the library, or set PLUGWARD_WORKER to its path",
+    ),
+    CatalogueEntry(
+        code=Code.WORKER_START,
+        number=2402,
+        kind="PluginFailed",
+        http_status=503,
+        retryable=True,
+        message="the worker process could not be started",
+        cause="the operating system refused it, or it ended or kept silent before it was ready",
+        remedy="the message holds the reason and the worker's last words; start the program by hand to see more",
+    ),
+    CatalogueEntry(
+        code=Code.WORKER_VERSION,
+        number=2403,
+        kind="VersionMismatch",
+        http_status=503,
+        retryable=False,
+        message="the worker program belongs to another version",
+        cause="its protocol version differs from this runtime's",
+        remedy="install runtime and worker program of one release",
+    ),
+    CatalogueEntry(
+        code=Code.WORKER_CRASHED,
+        number=2404,
+        kind="PluginCrashed",
+        http_status=500,
+        retryable=False,
+        message="the plugin's process died of a signal",
+        cause="native code crashed, aborted, or was killed from outside",
+        remedy="report it to the plugin's author with the signal and the last lines that it wrote",
+    ),
+    CatalogueEntry(
+        code=Code.WORKER_EXITED,
+        number=2405,
+        kind="PluginExited",
+        http_status=500,
+        retryable=False,
+        message="the plugin ended its process",
+        cause="it called exit or _exit, or ended the thread that it was called on",
+        remedy="remove the exit from the plugin: return or raise instead",
+    ),
+    CatalogueEntry(
+        code=Code.WORKER_PAYLOAD,
+        number=2406,
+        kind="PayloadTooLarge",
+        http_status=413,
+        retryable=False,
+        message="the arguments are larger than a worker takes",
+        cause="they exceed the bound on one call's shared memory",
+        remedy="send less at once: a frame or a batch a call",
+    ),
+    CatalogueEntry(
+        code=Code.WORKER_RESULT,
+        number=2407,
+        kind="ResultTooLarge",
+        http_status=502,
+        retryable=False,
+        message="the plugin's result is larger than it may be",
+        cause="it exceeds limits.result_mb",
+        remedy="return less at once, or raise limits.result_mb in the manifest",
+    ),
+    CatalogueEntry(
+        code=Code.WORKER_PROTOCOL,
+        number=2408,
+        kind="PluginCrashed",
+        http_status=500,
+        retryable=False,
+        message="the worker process broke the protocol",
+        cause="the plugin overwrote the worker's memory, or a stranger's program answered",
+        remedy="report it to the plugin's author; the worker was ended and the host is untouched",
+    ),
+    CatalogueEntry(
+        code=Code.WORKER_SIBLING,
+        number=2409,
+        kind="PluginCrashed",
+        http_status=503,
+        retryable=True,
+        message="the plugin's process was ended while this call was under way",
+        cause="another call overstayed its deadline, or the plugin was stopped or restarted",
+        remedy="call again; set limits.concurrency to 1 where calls must not share their fate",
+    ),
+    CatalogueEntry(
+        code=Code.WORKER_ENFORCEMENT,
+        number=2410,
+        kind="PluginUnavailable",
+        http_status=503,
+        retryable=False,
+        message="the plugin's permissions cannot be enforced here",
+        cause="require_enforcement is set and this platform lacks a mechanism that the message names",
+        remedy="run it on a kernel that has the mechanism, or set require_enforcement to false",
+    ),
+    CatalogueEntry(
+        code=Code.WORKER_LIMIT,
+        number=2411,
+        kind="LimitExceeded",
+        http_status=507,
+        retryable=False,
+        message="the plugin used more than its limits allow",
+        cause="its CPU time or the size of a file that it wrote passed the limit",
+        remedy="raise the limit that the message names, or do less at once",
+    ),
+    CatalogueEntry(
+        code=Code.SUPERVISOR_QUARANTINED,
+        number=2501,
+        kind="PluginQuarantined",
+        http_status=503,
+        retryable=False,
+        message="the plugin is quarantined",
+        cause="it failed more often than its restart budget allows",
+        remedy=(
+            "mend the cause, then clear the quarantine: Runtime.release(name), or `plugward quarantine --clear NAME`"
+        ),
     ),
 )
 

@@ -302,21 +302,37 @@ fn foreign<'py>(
     ask: &Request<'_, 'py>,
     deadline: Option<Duration>,
 ) -> Outcome {
-    let value = ask.args.map_or_else(
-        || serde_json::json!({}),
-        |a| convert::to_value(a.as_any()).value,
-    );
+    let args = match foreign_args(ask) {
+        Ok(args) => args,
+        Err(error) => return Outcome::refused(ask.plugin, ask.tool, error),
+    };
     let (plugin, tool) = (ask.plugin.to_string(), ask.tool.to_string());
     let options = CallOptions {
         deadline,
         progress: ask.progress.map(reporter),
     };
     let core = runtime.core().clone();
-    let outcome = py.detach(move || core.call(&plugin, &tool, Args::from(value), &options));
+    let outcome = py.detach(move || core.call(&plugin, &tool, args, &options));
     Outcome::of(py, &outcome).unwrap_or_else(|error| {
         let error = Error::new(Code::RuntimeInternal).with_cause(describe_plain(py, &error));
         Outcome::refused(ask.plugin, ask.tool, error)
     })
+}
+
+/// The arguments as they cross to where the plugin runs.
+fn foreign_args(ask: &Request<'_, '_>) -> Result<Args, Error> {
+    let Some(given) = ask.args else {
+        return Ok(Args::default());
+    };
+    let packed = crate::buffers::pack(given.as_any());
+    match packed.opaque.first() {
+        None => Ok(Args::from(packed.value).with_tensors(packed.tensors)),
+        Some(place) => Err(Error::new(Code::CallInvalidInput).with_message(format!(
+            "{}: at {place}: only JSON data, bytes and arrays of numbers can go to a plugin that \
+             runs outside this interpreter",
+            ask.tool
+        ))),
+    }
 }
 
 type Reporter = std::sync::Arc<dyn Fn(u64, u64) -> bool + Send + Sync>;

@@ -1,12 +1,12 @@
 //! Runs one generation of a Python plugin on the core's own (JSON) path: probe calls, other doors.
 
-use crate::convert;
+use crate::buffers::{Beside, pack, unpack};
 use crate::fault::{Limit, classify};
 use crate::invoke;
 use crate::names;
 use crate::tool::PyTool;
 use crate::watchdog;
-use plugward_core::call::{Call, Executor, Fault, Reply};
+use plugward_core::call::{Call, Executor, Fault, Reply, TensorView};
 use plugward_core::error::{Code, Error, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -42,7 +42,19 @@ impl Executor for PythonExecutor {
     fn call(&self, call: &Call<'_>) -> std::result::Result<Reply, Fault> {
         let gone = || Fault::Error(Error::new(Code::RuntimeClosed));
         let tool = PyTool::of(call.tool).ok_or_else(gone)?;
-        Python::try_attach(|py| on_values(py, call, tool)).unwrap_or_else(|| Err(gone()))
+        let beside = Beside::Owned(&call.args.tensors);
+        Python::try_attach(|py| on_values(py, call, tool, beside)).unwrap_or_else(|| Err(gone()))
+    }
+
+    fn call_views(
+        &self,
+        call: &Call<'_>,
+        views: &[TensorView<'_>],
+    ) -> std::result::Result<Reply, Fault> {
+        let gone = || Fault::Error(Error::new(Code::RuntimeClosed));
+        let tool = PyTool::of(call.tool).ok_or_else(gone)?;
+        let beside = Beside::Views(views);
+        Python::try_attach(|py| on_values(py, call, tool, beside)).unwrap_or_else(|| Err(gone()))
     }
 
     fn validate(&self) -> Result<()> {
@@ -79,9 +91,14 @@ impl Drop for PythonExecutor {
     }
 }
 
-fn on_values(py: Python<'_>, call: &Call<'_>, tool: &PyTool) -> std::result::Result<Reply, Fault> {
+fn on_values(
+    py: Python<'_>,
+    call: &Call<'_>,
+    tool: &PyTool,
+    beside: Beside<'_>,
+) -> std::result::Result<Reply, Fault> {
     let internal = |e: PyErr| crate::call::internal(py, &e).fault;
-    let given = convert::to_python(py, call.args.value()).map_err(internal)?;
+    let given = unpack(py, call.args.value(), beside).map_err(internal)?;
     let kwargs = given.cast::<PyDict>().map_err(|_| Fault::RefusedInput {
         message: "the arguments must be an object".to_owned(),
     })?;
@@ -99,9 +116,12 @@ fn on_values(py: Python<'_>, call: &Call<'_>, tool: &PyTool) -> std::result::Res
         watchdog::with(|dog| Some(classify(raised, tool, Limit::none(), dog).fault))
             .unwrap_or(Fault::Cancelled)
     })?;
-    let found = convert::to_value(&value);
+    let found = pack(&value);
     match found.opaque.first() {
-        None => Ok(Reply::from(found.value)),
+        None => Ok(Reply {
+            value: found.value,
+            tensors: found.tensors,
+        }),
         Some(place) => Err(Fault::Error(
             Error::new(Code::CallUnserializable).with_message(format!(
                 "the result of {}.{} has no JSON form at {}",

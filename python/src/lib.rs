@@ -1,5 +1,6 @@
 //! `plugward._native`: the Python door. The package `plugward` is built on it.
 
+mod buffers;
 mod call;
 mod check;
 mod convert;
@@ -26,6 +27,7 @@ mod steps;
 mod thread;
 mod tool;
 mod watchdog;
+mod worker;
 
 use pyo3::prelude::*;
 
@@ -45,6 +47,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(manifest::discover_plugins, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox::run_sandboxed, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox::describe_exception, module)?)?;
+    module.add_function(wrap_pyfunction!(worker::serve_worker, module)?)?;
     module.add_function(wrap_pyfunction!(ending::interpreter_ends, module)?)?;
     Ok(())
 }

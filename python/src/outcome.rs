@@ -1,5 +1,6 @@
 //! What every call returns to Python.
 
+use crate::buffers::{Beside, unpack};
 use crate::convert;
 use crate::describe;
 use crate::names;
@@ -115,7 +116,7 @@ impl Outcome {
             Ok(reply) => Self::good(
                 &plugin,
                 &tool,
-                convert::to_python(py, &reply.value)?.unbind(),
+                unpack(py, &reply.value, Beside::Owned(&reply.tensors))?.unbind(),
                 core.ended,
             ),
             Err(error) => Self::bad(&plugin, &tool, (core.ended, error.clone()), None),

@@ -11,7 +11,6 @@ use crate::thread::{Away, Threads};
 use crate::tool::PyTool;
 use parking_lot::Mutex;
 use plugward_core::call::{Entry, Fault, Interruption, Ticket};
-use plugward_core::error::{Code, Error};
 use pyo3::exceptions::{PyBaseException, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -26,6 +25,8 @@ pub(crate) enum Begun {
     Pending(Py<PendingCall>),
     /// The plugin is full; so many may wait.
     Full(u32),
+    /// It runs outside this interpreter: a thread must wait for it.
+    Elsewhere(()),
 }
 
 /// An admitted call.
@@ -58,9 +59,7 @@ impl PendingCall {
             Err(error) => return refused(error),
         };
         if PyTool::of(target.tool()).is_none() {
-            // A native plugin: the JSON path, on a thread of the caller's own choice.
-            let text = "this kind of plugin cannot be awaited yet";
-            return refused(Error::new(Code::LoadUnsupportedKind).with_message(text));
+            return Ok(Begun::Elsewhere(()));
         }
         let queue = target.generation().queue;
         match target.enter(limit) {

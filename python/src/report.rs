@@ -47,6 +47,13 @@ impl LoadReport {
         self.0.generation
     }
 
+    /// Which mechanism holds each limit and permission, where it runs in a worker process.
+    #[getter]
+    fn enforcement<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let how = self.0.enforcement.as_ref();
+        how.map(|value| convert::to_python(py, value)).transpose()
+    }
+
     /// Why it does not take calls.
     #[getter]
     fn error(&self) -> Option<&str> {

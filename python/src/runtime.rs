@@ -138,6 +138,7 @@ impl Runtime {
             Kind::Python,
             Arc::new(PythonLoader::new(source, load_timeout)),
         );
+        crate::worker::offer(py, &core)?.or_raise(py)?;
         if logging {
             core.log().set_sink(Some(Arc::new(LoggingSink)));
         }
@@ -314,6 +315,11 @@ impl Runtime {
         py.detach(|| self.core.restart(name))
             .map(LoadReport::from)
             .or_raise(py)
+    }
+
+    /// Lets a quarantined plugin be restarted again, with a fresh budget.
+    fn release(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        py.detach(|| self.core.release(name)).or_raise(py)
     }
 
     /// Ends a plugin and forgets it.

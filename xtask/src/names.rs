@@ -4,7 +4,7 @@ use crate::generators::Result;
 use plugward_core::error::{Code, Row};
 
 /// The areas in catalogue order: the middle of the code, and a title.
-const AREAS: [(&str, &str); 12] = [
+const AREAS: [(&str, &str); 14] = [
     ("MAN", "Manifest"),
     ("REG", "Registry"),
     ("LIFE", "Lifecycle"),
@@ -17,6 +17,8 @@ const AREAS: [(&str, &str); 12] = [
     ("NAT", "Native plugins"),
     ("ABI", "The C edge"),
     ("RT", "The runtime"),
+    ("WORKER", "Worker processes"),
+    ("SUP", "Supervision"),
 ];
 
 /// Every row of the catalogue.

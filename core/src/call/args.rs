@@ -29,6 +29,14 @@ impl Args {
         })
     }
 
+    /// Arguments from text that is known to be one JSON value: it is parsed when it is asked for.
+    pub(crate) fn from_checked_text(text: String) -> Self {
+        Self {
+            text: OnceLock::from(text),
+            ..Self::default()
+        }
+    }
+
     /// The same arguments with tensors.
     #[must_use]
     pub fn with_tensors(mut self, tensors: Vec<OwnedTensor>) -> Self {
@@ -43,8 +51,10 @@ impl Args {
 
     /// As a value.
     pub fn value(&self) -> &Value {
-        self.value
-            .get_or_init(|| Value::Object(serde_json::Map::new()))
+        self.value.get_or_init(|| {
+            let text = self.text.get().map_or("{}", String::as_str);
+            serde_json::from_str(text).unwrap_or_else(|_| Value::Object(serde_json::Map::new()))
+        })
     }
 }
 

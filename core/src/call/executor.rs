@@ -1,15 +1,28 @@
 //! What a kind of plugin must be able to do.
 
-use super::{Args, Fault, Reply};
+use super::{Args, Fault, OwnedTensor, Reply};
 use crate::check::Finding;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::log::Logger;
 use crate::manifest::{Manifest, ToolSpec};
 use crate::registry::Tool;
 use crate::sandbox::ThreadHost;
+use plugward_abi::DType;
+use serde_json::Value;
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A dense CPU array that lies somewhere else and must not be written.
+#[derive(Clone, Copy, Debug)]
+pub struct TensorView<'a> {
+    /// Element type.
+    pub dtype: DType,
+    /// Sizes, in elements; compact row-major.
+    pub shape: &'a [i64],
+    /// Its bytes.
+    pub data: &'a [u8],
+}
 
 /// One call on its way to an executor.
 pub struct Call<'a> {
@@ -37,6 +50,39 @@ pub trait Executor: Send + Sync + 'static {
     /// The fault, as precisely as it can be told.
     fn call(&self, call: &Call<'_>) -> std::result::Result<Reply, Fault>;
 
+    /// The same with arrays that lie in the memory that host and worker share; they are valid until
+    /// it returns. Executors that can look at them in place should.
+    ///
+    /// # Errors
+    /// As [`Executor::call`].
+    fn call_views(
+        &self,
+        call: &Call<'_>,
+        views: &[TensorView<'_>],
+    ) -> std::result::Result<Reply, Fault> {
+        let owned = |v: &TensorView<'_>| OwnedTensor {
+            dtype: v.dtype,
+            shape: v.shape.to_vec(),
+            data: v.data.to_vec(),
+        };
+        let args = Args::from_checked_text(call.args.text().to_owned())
+            .with_tensors(views.iter().map(owned).collect());
+        self.call(&Call {
+            args: &args,
+            ..*call
+        })
+    }
+
+    /// The process that runs its calls, where there is one.
+    fn pid(&self) -> Option<u32> {
+        None
+    }
+
+    /// Which mechanism holds each limit and permission, where any does.
+    fn enforcement(&self) -> Option<&Value> {
+        None
+    }
+
     /// The plugin's own word on whether it is fit.
     ///
     /// # Errors
@@ -58,6 +104,31 @@ pub struct BuildContext {
     pub generation: u32,
     /// Writes log lines under the plugin's name.
     pub log: Logger,
+    /// How long the load may take in all.
+    pub timeout: Duration,
+    /// To be told of an end of the generation that no call sees.
+    pub on_death: DeathNotice,
+}
+
+/// Tells the runtime that a generation has ended outside a call.
+#[derive(Clone, Default)]
+pub struct DeathNotice(Option<Arc<Tell>>);
+
+type Tell = dyn Fn(&Error) + Send + Sync;
+
+impl DeathNotice {
+    /// A notice that runs `tell`.
+    #[must_use]
+    pub fn new(tell: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(tell)))
+    }
+
+    /// The generation has ended, and this is why. Does not block.
+    pub fn tell(&self, error: &Error) {
+        if let Some(tell) = &self.0 {
+            tell(error);
+        }
+    }
 }
 
 /// One tool of a built plugin, with whatever the door keeps for it.
@@ -88,6 +159,11 @@ pub trait Loader: Send + Sync + 'static {
     /// # Errors
     /// With the code of the step that failed: `LoadEntrypoint`, `LoadImport`, `LoadConstruct`...
     fn build(&self, manifest: &Manifest, context: &BuildContext) -> Result<Built>;
+
+    /// Whether its plugins run in processes of their own.
+    fn isolates(&self) -> bool {
+        false
+    }
 
     /// Prepares threads that run this kind of plugin.
     fn thread_host(&self) -> Option<Arc<dyn ThreadHost>> {

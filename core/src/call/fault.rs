@@ -10,6 +10,8 @@ use std::time::Duration;
 pub enum Interruption {
     /// It was stopped where it was.
     Stopped,
+    /// Its worker process was killed.
+    Killed,
     /// It still runs on a thread that nobody waits for.
     Abandoned,
     /// It could not be stopped, returned late, and its result was discarded.
@@ -64,6 +66,13 @@ pub enum Fault {
         /// What happened.
         message: String,
     },
+    /// The worker process died.
+    Crashed {
+        /// How and why.
+        error: Error,
+        /// Whether the plugin's code had been entered.
+        entered: bool,
+    },
     /// Ready-made: schema violations, conversion errors and the like, which are no lifecycle fault.
     Error(Error),
 }
@@ -104,7 +113,7 @@ impl Fault {
             Fault::Panicked { message } => Error::new(Code::CallPanicked)
                 .with_message(format!("{plugin}.{tool} panicked: {message}")),
             Fault::Memory { message } => Error::new(Code::CallMemory).with_message(message.clone()),
-            Fault::Error(error) => error.clone(),
+            Fault::Crashed { error, .. } | Fault::Error(error) => error.clone(),
         }
     }
 
@@ -135,7 +144,10 @@ impl Fault {
     pub fn is_final(&self, fails_on: FailsOn) -> bool {
         match self {
             Fault::Raised { .. } | Fault::Exited { .. } => fails_on == FailsOn::Exception,
-            Fault::Deadline { .. } | Fault::Panicked { .. } | Fault::Memory { .. } => true,
+            Fault::Deadline { .. }
+            | Fault::Panicked { .. }
+            | Fault::Memory { .. }
+            | Fault::Crashed { .. } => true,
             Fault::RefusedInput { .. }
             | Fault::QueueTimeout { .. }
             | Fault::Cancelled
@@ -156,11 +168,14 @@ impl Fault {
     #[must_use]
     pub fn effect(&self) -> Effect {
         match self {
-            Fault::QueueTimeout { .. } => Effect::NotStarted,
+            Fault::QueueTimeout { .. } | Fault::Crashed { entered: false, .. } => {
+                Effect::NotStarted
+            }
             Fault::Deadline {
                 how: Interruption::Abandoned,
                 ..
             }
+            | Fault::Crashed { entered: true, .. }
             | Fault::Cancelled => Effect::MayHaveRun,
             Fault::Deadline {
                 how: Interruption::ReturnedLate,
@@ -182,6 +197,7 @@ fn with_traceback(error: Error, traceback: &Option<String>) -> Error {
 fn deadline(plugin: &str, tool: &str, limit: Duration, how: Interruption) -> Error {
     let what = match how {
         Interruption::Stopped => "and was interrupted",
+        Interruption::Killed => "and its worker process was killed",
         Interruption::Abandoned => {
             "and could not be interrupted: its thread was abandoned and is counted in health"
         }

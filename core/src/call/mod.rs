@@ -7,13 +7,17 @@
 //! native plugins go through [`Executor`].
 
 mod args;
+mod buffer;
 mod executor;
 mod fault;
 mod outcome;
 mod ticket;
 
 pub use args::{Args, OwnedTensor, Reply};
-pub use executor::{BuildContext, Built, BuiltTool, Call, Executor, Loader};
+pub use buffer::{BUFFER, buffer_mark, buffer_places, read_mark};
+pub use executor::{
+    BuildContext, Built, BuiltTool, Call, DeathNotice, Executor, Loader, TensorView,
+};
 pub(crate) use fault::ms;
 pub use fault::{Fault, Interruption};
 pub use outcome::{Effect, Ended, Outcome, error_fields};

@@ -356,4 +356,44 @@ catalogue! {
     RuntimeReentrant = 2306, "PW-RT-006", "LifecycleError", 409, false,
         "a plugin may not close, unload or restart itself from inside a call", "the operation would wait for the very call that asked for it",
         "ask from outside the plugin, or after the call has ended";
+
+    // Worker processes.
+    WorkerProgram = 2401, "PW-WORKER-001", "PluginUnavailable", 503, false,
+        "the worker program was not found", "plugward-worker lies neither beside the library nor where PLUGWARD_WORKER points",
+        "install plugward-worker beside the library, or set PLUGWARD_WORKER to its path";
+    WorkerStart = 2402, "PW-WORKER-002", "PluginFailed", 503, true,
+        "the worker process could not be started", "the operating system refused it, or it ended or kept silent before it was ready",
+        "the message holds the reason and the worker's last words; start the program by hand to see more";
+    WorkerVersion = 2403, "PW-WORKER-003", "VersionMismatch", 503, false,
+        "the worker program belongs to another version", "its protocol version differs from this runtime's",
+        "install runtime and worker program of one release";
+    WorkerCrashed = 2404, "PW-WORKER-004", "PluginCrashed", 500, false,
+        "the plugin's process died of a signal", "native code crashed, aborted, or was killed from outside",
+        "report it to the plugin's author with the signal and the last lines that it wrote";
+    WorkerExited = 2405, "PW-WORKER-005", "PluginExited", 500, false,
+        "the plugin ended its process", "it called exit or _exit, or ended the thread that it was called on",
+        "remove the exit from the plugin: return or raise instead";
+    WorkerPayload = 2406, "PW-WORKER-006", "PayloadTooLarge", 413, false,
+        "the arguments are larger than a worker takes", "they exceed the bound on one call's shared memory",
+        "send less at once: a frame or a batch a call";
+    WorkerResult = 2407, "PW-WORKER-007", "ResultTooLarge", 502, false,
+        "the plugin's result is larger than it may be", "it exceeds limits.result_mb",
+        "return less at once, or raise limits.result_mb in the manifest";
+    WorkerProtocol = 2408, "PW-WORKER-008", "PluginCrashed", 500, false,
+        "the worker process broke the protocol", "the plugin overwrote the worker's memory, or a stranger's program answered",
+        "report it to the plugin's author; the worker was ended and the host is untouched";
+    WorkerSibling = 2409, "PW-WORKER-009", "PluginCrashed", 503, true,
+        "the plugin's process was ended while this call was under way", "another call overstayed its deadline, or the plugin was stopped or restarted",
+        "call again; set limits.concurrency to 1 where calls must not share their fate";
+    WorkerEnforcement = 2410, "PW-WORKER-010", "PluginUnavailable", 503, false,
+        "the plugin's permissions cannot be enforced here", "require_enforcement is set and this platform lacks a mechanism that the message names",
+        "run it on a kernel that has the mechanism, or set require_enforcement to false";
+    WorkerLimit = 2411, "PW-WORKER-011", "LimitExceeded", 507, false,
+        "the plugin used more than its limits allow", "its CPU time or the size of a file that it wrote passed the limit",
+        "raise the limit that the message names, or do less at once";
+
+    // Supervision.
+    SupervisorQuarantined = 2501, "PW-SUP-001", "PluginQuarantined", 503, false,
+        "the plugin is quarantined", "it failed more often than its restart budget allows",
+        "mend the cause, then clear the quarantine: Runtime.release(name), or `plugward quarantine --clear NAME`";
 }

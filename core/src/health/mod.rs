@@ -158,12 +158,15 @@ pub fn one(plugin: &Plugin) -> PluginHealth {
         restarts: plugin.restarts.load(Ordering::Relaxed),
         kind: manifest.kind,
         isolation: manifest.effective_isolation(),
-        pid: None,
+        pid: generation
+            .as_deref()
+            .filter(|_| status.state.is_available())
+            .and_then(|g| g.executor.pid()),
         in_flight: status.in_flight,
         waiting: plugin.gate.waiting(),
         abandoned_threads: plugin.abandoned_threads(),
         late_results: plugin.stats.late_results.load(Ordering::Relaxed),
-        quarantined: false,
+        quarantined: plugin.supervision.lock().quarantined().is_some(),
         last_error: error.map(Error::to_value),
         findings: Arc::clone(&note.findings),
         assumptions: source

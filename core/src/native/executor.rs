@@ -3,12 +3,13 @@
 use super::host::{self, Answer, CallContext};
 use super::shim::{self, CallFn, Destroy, Thrown, Validate};
 use super::tensor;
-use crate::call::{BuildContext, Built, Call, Executor, Fault, Loader, Reply};
+use crate::call::{BuildContext, Built, Call, Executor, Fault, Loader, Reply, TensorView};
 use crate::error::{Code, Error, Result};
 use crate::log::Logger;
 use crate::manifest::Manifest;
 use plugward_abi::{
-    Bytes, Host, Opaque, Plugin, Request, STATUS_CANCELLED, STATUS_INVALID_INPUT, STATUS_OK, Status,
+    Bytes, Host, Opaque, Plugin, Request, STATUS_CANCELLED, STATUS_INVALID_INPUT, STATUS_OK,
+    Status, Tensor,
 };
 use std::any::Any;
 use std::sync::Arc;
@@ -108,13 +109,12 @@ fn step(
     }
 }
 
-impl Executor for TableExecutor {
-    fn call(&self, call: &Call<'_>) -> std::result::Result<Reply, Fault> {
+impl TableExecutor {
+    fn run(&self, call: &Call<'_>, views: &[Tensor]) -> std::result::Result<Reply, Fault> {
         let context = CallContext {
             should_stop: call.should_stop,
             progress: call.progress,
         };
-        let views: Vec<_> = call.args.tensors.iter().map(tensor::borrow).collect();
         let left = call
             .deadline
             .map(|d| d.saturating_duration_since(Instant::now()));
@@ -138,6 +138,22 @@ impl Executor for TableExecutor {
         // SAFETY: the instance is alive; request and reply are ours and live beyond the call.
         let status = unsafe { shim::call(self.0.call, self.0.pointer, &raw const request, reply) };
         classify(status, answer)
+    }
+}
+
+impl Executor for TableExecutor {
+    fn call(&self, call: &Call<'_>) -> std::result::Result<Reply, Fault> {
+        let views: Vec<_> = call.args.tensors.iter().map(tensor::borrow).collect();
+        self.run(call, &views)
+    }
+
+    fn call_views(
+        &self,
+        call: &Call<'_>,
+        views: &[TensorView<'_>],
+    ) -> std::result::Result<Reply, Fault> {
+        let views: Vec<_> = views.iter().map(tensor::of_view).collect();
+        self.run(call, &views)
     }
 
     fn validate(&self) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Copying arrays in and out: what is abandoned must own what it still reads.
 
-use crate::call::OwnedTensor;
+use crate::call::{OwnedTensor, TensorView};
 use crate::error::{Code, Error, Result};
 use plugward_abi::{DType, Tensor};
 
@@ -115,6 +115,19 @@ fn gather(start: *const u8, shape: &[i64], strides: &[i64], size: usize, out: &m
         // SAFETY: `at` is within the first dimension; wrapping keeps negative strides defined.
         let row = start.wrapping_offset((at * strides[0]) as isize * size as isize);
         gather(row, &shape[1..], &strides[1..], size, out);
+    }
+}
+
+/// The C form of a view, valid as long as the view is. The plugin must not write to it.
+pub(super) fn of_view(view: &TensorView<'_>) -> Tensor {
+    Tensor {
+        data: view.data.as_ptr().cast_mut().cast(),
+        device: OwnedTensor::DEVICE,
+        ndim: view.shape.len() as i32,
+        dtype: view.dtype,
+        shape: view.shape.as_ptr(),
+        strides: std::ptr::null(),
+        byte_offset: 0,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::lifecycle::{Event, Exit, State, StateWord, Status};
 use crate::log::{Level, Record};
 use crate::manifest::{Assumption, Manifest};
 use crate::metrics::{Histogram, Stats};
+use crate::supervisor::Supervision;
 use crate::sync::Mutex;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::collections::BTreeMap;
@@ -71,6 +72,7 @@ pub struct Plugin {
     pub(crate) last_used_ns: AtomicU64,
     pub(crate) ready_ns: AtomicU64,
     pub(crate) abandoned_before: Mutex<Vec<std::sync::Weak<AtomicU32>>>,
+    pub(crate) supervision: Mutex<Supervision>,
     latencies: Mutex<BTreeMap<String, Arc<Histogram>>>,
     /// Orders the note and the word. Held for a few stores only and never while other code runs,
     /// so it needs no timeout: a fault must be recorded, whatever else happens.
@@ -99,6 +101,7 @@ impl Plugin {
             last_used_ns: AtomicU64::new(0),
             ready_ns: AtomicU64::new(0),
             abandoned_before: Mutex::default(),
+            supervision: Mutex::default(),
             latencies: Mutex::default(),
             control: Mutex::new(()),
             log_window: AtomicU64::new(0),
@@ -115,6 +118,16 @@ impl Plugin {
     #[must_use]
     pub fn note(&self) -> Arc<Note> {
         self.note.load_full()
+    }
+
+    /// Which mechanism holds each limit and permission of its present generation.
+    pub(crate) fn enforcement(&self) -> Option<serde_json::Value> {
+        self.generation
+            .load()
+            .as_ref()?
+            .executor
+            .enforcement()
+            .cloned()
     }
 
     /// Its manifest.
@@ -156,10 +169,14 @@ impl Plugin {
 
     /// Ends a call whose fault ends the generation: the reason is there before the state is.
     pub(crate) fn leave_failed(&self, generation: u32, error: &Error) -> Exit {
-        let _lock = self.control.lock();
+        let lock = self.control.lock();
         self.explain(generation, error, None);
         let exit = self.word.exit(generation, true);
+        drop(lock);
         self.gate.all_look();
+        if matches!(exit, Exit::Left(status) if status.state == State::Failed) {
+            self.services.failed(self, generation);
+        }
         exit
     }
 
@@ -192,6 +209,9 @@ impl Plugin {
             format!("{}: {}", status.state, error.message()),
             Some(error),
         );
+        if status.state == State::Failed {
+            self.services.failed(self, generation);
+        }
         Ok(status)
     }
 
@@ -263,6 +283,9 @@ impl Plugin {
         if self.removed.load(Ordering::Acquire) {
             return Error::new(Code::RegistryUnknownPlugin)
                 .with_message(format!("plugin \"{}\" was unloaded", self.name));
+        }
+        if let Err(quarantined) = crate::supervisor::not_quarantined(self) {
+            return quarantined;
         }
         let note = self.note.load();
         let known = note.error.as_ref();

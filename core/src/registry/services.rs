@@ -1,9 +1,11 @@
 //! What all plugins of one runtime share.
 
+use super::Plugin;
 use crate::error::{Code, Error, Result};
 use crate::log::LogHub;
 use crate::metrics::Histogram;
 use crate::sync::{Mutex, MutexGuard};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -24,7 +26,12 @@ pub struct Services {
     pub lock_timeout: Duration,
     /// How long they waited.
     pub lock_wait: LockWait,
+    /// Told of each generation that became FAILED.
+    on_failed: OnceLock<Box<OnFailed>>,
 }
+
+/// Told of each generation that became FAILED; must not block.
+pub(crate) type OnFailed = dyn Fn(&Plugin, u32) + Send + Sync;
 
 impl Services {
     pub(crate) fn new(log: LogHub, lock_timeout: Duration) -> Self {
@@ -32,6 +39,18 @@ impl Services {
             log,
             lock_timeout,
             lock_wait: LockWait::default(),
+            on_failed: OnceLock::new(),
+        }
+    }
+
+    /// Who is told of failures from now on; only the first is heard.
+    pub(crate) fn on_failed(&self, tell: Box<OnFailed>) {
+        let _ = self.on_failed.set(tell);
+    }
+
+    pub(crate) fn failed(&self, plugin: &Plugin, generation: u32) {
+        if let Some(tell) = self.on_failed.get() {
+            tell(plugin, generation);
         }
     }
 

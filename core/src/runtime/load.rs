@@ -5,7 +5,8 @@
 
 use super::Runtime;
 use super::run::{Inside, panic_text};
-use crate::call::{Args, BuildContext, Built, Call, Loader};
+use super::workers::{by_process, isolation};
+use crate::call::{Args, BuildContext, Built, Call, DeathNotice, Loader};
 use crate::check::{self, Finding};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::{Event, State};
@@ -13,6 +14,7 @@ use crate::log::{Level, Logger};
 use crate::manifest::{Assumption, Candidate, Isolation, Manifest, Parsed, Probe, discover};
 use crate::registry::{Generation, Plugin, Source, Tool};
 use crate::sandbox::{Handoff, Next, Pool};
+use crate::supervisor::not_quarantined;
 use serde::Serialize;
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,6 +39,8 @@ pub struct LoadReport {
     pub findings: Vec<Finding>,
     /// What was assumed of the manifest.
     pub assumptions: Vec<Assumption>,
+    /// Which mechanism holds each limit and permission, where it runs in a worker process.
+    pub enforcement: Option<Value>,
     /// How long it took, in milliseconds.
     pub took_ms: f64,
 }
@@ -64,6 +68,7 @@ impl LoadReport {
             error,
             findings: plugin.note().findings.to_vec(),
             assumptions: plugin.source.load().assumptions.to_vec(),
+            enforcement: plugin.enforcement(),
             took_ms: since.elapsed().as_secs_f64() * 1e3,
         }
     }
@@ -76,14 +81,15 @@ impl LoadReport {
             error: Some(error),
             findings: Vec::new(),
             assumptions: Vec::new(),
+            enforcement: None,
             took_ms: 0.0,
         }
     }
 }
 
-type Step<T = ()> = std::result::Result<T, (Event, Error)>;
+pub(super) type Step<T = ()> = std::result::Result<T, (Event, Error)>;
 
-fn failed(error: Error) -> (Event, Error) {
+pub(super) fn failed(error: Error) -> (Event, Error) {
     (Event::Fault, error)
 }
 
@@ -135,14 +141,17 @@ impl Runtime {
 
     /// Loads one plugin with the loader of its kind.
     #[must_use]
-    pub fn load(&self, parsed: Parsed) -> LoadReport {
-        let loader = self.0.loaders.lock().get(&parsed.manifest.kind).cloned();
+    pub fn load(&self, mut parsed: Parsed) -> LoadReport {
+        let loader = self.placed(&mut parsed);
         self.load_from(parsed, loader)
     }
 
     /// Loads one plugin with its own loader.
     #[must_use]
-    pub fn load_with(&self, parsed: Parsed, loader: Arc<dyn Loader>) -> LoadReport {
+    pub fn load_with(&self, mut parsed: Parsed, loader: Arc<dyn Loader>) -> LoadReport {
+        if loader.isolates() {
+            by_process(&mut parsed);
+        }
         self.load_from(parsed, Some(loader))
     }
 
@@ -211,7 +220,8 @@ impl Runtime {
     /// Begins the plugin's next generation. The old one's calls become stale.
     ///
     /// # Errors
-    /// Unknown name, a load under way, or a plugin that asks from inside its own call.
+    /// Unknown name, a quarantined plugin, a load under way, or a plugin that asks from inside its
+    /// own call.
     pub fn restart(&self, name: &str) -> Result<LoadReport> {
         let since = Instant::now();
         self.usable()?;
@@ -219,11 +229,17 @@ impl Runtime {
         if Inside::is_within(plugin.id) {
             return Err(Error::new(Code::RuntimeReentrant));
         }
+        not_quarantined(&plugin)?;
         let _one = self.0.services.lock(&plugin.loading, name)?;
+        Ok(self.renew(&plugin, since))
+    }
+
+    /// Begins the next generation; the caller holds the plugin's `loading` lock.
+    pub(crate) fn renew(&self, plugin: &Arc<Plugin>, since: Instant) -> LoadReport {
         plugin.next_generation();
         plugin.restarts.fetch_add(1, Ordering::Relaxed);
         plugin.ready_ns.store(0, Ordering::Relaxed);
-        Ok(self.begin(&plugin, since))
+        self.begin(plugin, since)
     }
 
     /// Ends a plugin and forgets it. Calls under way are left to end; their results are stale.
@@ -274,8 +290,8 @@ impl Runtime {
             )
         })?;
         dependencies(plugin, &*loader, manifest, number)?;
-        isolation(manifest)?;
-        let pool = (manifest.effective_isolation() != Isolation::Inline).then(|| {
+        isolation(manifest, &*loader)?;
+        let pool = (manifest.effective_isolation() == Isolation::Thread).then(|| {
             Pool::new(
                 &plugin.name,
                 manifest.effective_concurrency(),
@@ -306,6 +322,8 @@ impl Runtime {
         let context = BuildContext {
             generation: number,
             log: Logger::new(self.log(), &plugin.name),
+            timeout: self.0.options.load_timeout,
+            on_death: death_notice(plugin, number),
         };
         let (owner, described) = (Arc::clone(plugin), Arc::clone(manifest));
         let build = move || caught(|| build(&owner, &*loader, &described, &context));
@@ -318,6 +336,16 @@ impl Runtime {
             number, manifest, executor, tools, pool,
         )))
     }
+}
+
+/// Ends the generation whose worker died while nobody was calling it.
+fn death_notice(plugin: &Arc<Plugin>, number: u32) -> DeathNotice {
+    let plugin = Arc::downgrade(plugin);
+    DeathNotice::new(move |error| {
+        if let Some(plugin) = plugin.upgrade() {
+            plugin.fail(number, error);
+        }
+    })
 }
 
 type Made = (Arc<dyn crate::call::Executor>, Vec<Tool>);
@@ -343,7 +371,8 @@ fn build(
     };
     executor.validate()?;
     if let Some(golden) = &manifest.probe {
-        probe(plugin, &*executor, &made, golden)?;
+        let deadline = Instant::now() + context.timeout;
+        probe(plugin, &*executor, &made, golden, deadline)?;
     }
     Ok((executor, made))
 }
@@ -362,6 +391,7 @@ fn probe(
     executor: &dyn crate::call::Executor,
     tools: &[Tool],
     golden: &Probe,
+    deadline: Instant,
 ) -> Result<()> {
     let refuse = |why: String| Error::new(Code::LoadProbe).with_message(why);
     let tool = tools
@@ -380,7 +410,7 @@ fn probe(
         plugin: &plugin.name,
         tool,
         args: &args,
-        deadline: None,
+        deadline: Some(deadline),
         call_id: crate::metrics::call_id(),
         should_stop: &|| false,
         progress: &|_, _| true,
@@ -414,18 +444,6 @@ fn dependencies(plugin: &Plugin, loader: &dyn Loader, manifest: &Manifest, numbe
         Some(error) => Err((Event::DependencyMissing, error)),
         None => Ok(()),
     }
-}
-
-/// Worker processes are not part of this build: who asks for one by name is told so, because a
-/// silent weaker isolation would be a lie.
-fn isolation(manifest: &Manifest) -> Step {
-    if manifest.isolation != Some(Isolation::Process) {
-        return Ok(());
-    }
-    let error = Error::new(Code::LoadIsolation)
-        .with_message("isolation \"process\" is not available in this build")
-        .with_remedy("set \"isolation\": \"thread\" in the manifest, or leave it out");
-    Err((Event::DependencyMissing, error))
 }
 
 fn caught<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {

@@ -4,6 +4,7 @@ mod load;
 mod options;
 mod run;
 mod view;
+mod workers;
 
 pub use load::LoadReport;
 pub use options::RuntimeOptions;
@@ -44,9 +45,19 @@ struct Inner {
     watchdog: Watchdog,
     interrupter: Arc<Interrupt>,
     loaders: Mutex<HashMap<Kind, Arc<dyn Loader>>>,
+    workers: Mutex<HashMap<Kind, workers::Offer>>,
     options: RuntimeOptions,
     closed: AtomicBool,
     forks: u32,
+}
+
+/// A runtime that may be gone.
+pub(crate) struct WeakRuntime(std::sync::Weak<Inner>);
+
+impl WeakRuntime {
+    pub(crate) fn upgrade(&self) -> Option<Runtime> {
+        self.0.upgrade().map(Runtime)
+    }
 }
 
 impl Drop for Inner {
@@ -77,11 +88,23 @@ impl Runtime {
             watchdog,
             interrupter,
             loaders,
+            workers: Mutex::default(),
             options,
             closed,
             forks,
         };
-        Ok(Self(Arc::new(inner)))
+        let rt = Self(Arc::new(inner));
+        let weak = rt.downgrade();
+        rt.0.services.on_failed(Box::new(move |plugin, generation| {
+            if let Some(rt) = weak.upgrade() {
+                rt.generation_failed(plugin, generation);
+            }
+        }));
+        Ok(rt)
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakRuntime {
+        WeakRuntime(Arc::downgrade(&self.0))
     }
 
     /// Which plugins there are.

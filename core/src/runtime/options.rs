@@ -1,6 +1,7 @@
 //! How a runtime is set up.
 
 use crate::error::{Code, Error, Result};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How a runtime is set up.
@@ -12,6 +13,9 @@ pub struct RuntimeOptions {
     pub load_timeout: Duration,
     /// Deadline of calls where neither call, tool nor plugin names one. Default none.
     pub default_deadline: Option<Duration>,
+    /// The worker program of native plugins. Default: where PLUGWARD_WORKER points, else
+    /// `plugward-worker` beside the executable.
+    pub worker: Option<PathBuf>,
     /// Log records that may wait for the host's sink. Default 1024.
     pub log_queue: usize,
     /// How long `close` waits for the log sink. Default 500 ms.
@@ -24,6 +28,7 @@ impl Default for RuntimeOptions {
             lock_timeout: Duration::from_secs(1),
             load_timeout: Duration::from_secs(60),
             default_deadline: None,
+            worker: None,
             log_queue: 1024,
             close_patience: Duration::from_millis(500),
         }

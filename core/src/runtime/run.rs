@@ -3,6 +3,7 @@
 use super::Runtime;
 use crate::call::{
     Args, Call, CallOptions, Ended, Entry, Fault, Interruption, Outcome, Reply, Target, Ticket,
+    buffer_places,
 };
 use crate::deadline::Disarmed;
 use crate::error::{Code, Error};
@@ -106,7 +107,14 @@ impl Runtime {
         options: &CallOptions,
     ) -> Result<Ticket, Error> {
         let target = self.find(plugin, tool)?;
-        self.checked_input(&target, args.value())?;
+        let beside = match args.tensors.is_empty() {
+            true => Vec::new(),
+            false => buffer_places(args.value()),
+        };
+        target
+            .tool()
+            .check_input_except(args.value(), &beside)
+            .inspect_err(|e| target.plugin().stats.record_code(e.code()))?;
         let deadline = target.deadline(options).or(self.default_deadline());
         match target.enter(deadline) {
             Entry::Admitted(ticket) => Ok(ticket),
@@ -134,9 +142,8 @@ impl Runtime {
     ) -> (Result<Reply, Error>, Ended) {
         let generation = Arc::clone(ticket.target().generation());
         let answer = match (&generation.pool, generation.isolation) {
-            (Some(_), Isolation::Thread | Isolation::Process) => {
-                on_thread(&generation, &ticket, args, options)
-            }
+            (Some(_), Isolation::Thread) => on_thread(&generation, &ticket, args, options),
+            (_, Isolation::Process) => in_worker(&ticket, &args, options),
             _ => self.on_caller(&ticket, &args, options),
         };
         settle(ticket, answer)
@@ -168,6 +175,23 @@ impl Runtime {
                 })
             }
         }
+    }
+}
+
+/// The executor itself waits for its worker, at most until the deadline.
+fn in_worker(ticket: &Ticket, args: &Args, options: &CallOptions) -> Answer {
+    let deadline = ticket.deadline();
+    let past = || deadline.is_some_and(|d| Instant::now() >= d);
+    let report = |n, of| options.progress.as_ref().is_none_or(|p| p(n, of));
+    let (target, id) = (ticket.target(), ticket.call_id());
+    let limit = ticket.limit().unwrap_or_default();
+    match enter_plugin(target, args, id, deadline, &past, &report) {
+        Err(Fault::Deadline { how, .. }) => Err(Fault::Deadline { limit, how }),
+        Err(Fault::Cancelled) if past() => Err(Fault::Deadline {
+            limit,
+            how: Interruption::Stopped,
+        }),
+        answer => answer,
     }
 }
 
@@ -302,10 +326,14 @@ fn give_up(generation: &Generation) {
 /// Steps 6 and 7 of a call: the result is validated, the ticket closed.
 fn settle(ticket: Ticket, answer: Answer) -> (Result<Reply, Error>, Ended) {
     let checked = answer.and_then(|reply| {
+        let beside = match reply.tensors.is_empty() {
+            true => Vec::new(),
+            false => buffer_places(&reply.value),
+        };
         ticket
             .target()
             .tool()
-            .check_output(&reply.value)
+            .check_output_except(&reply.value, &beside)
             .map_err(Fault::Error)?;
         match error_field(ticket.target().generation(), &reply.value) {
             Some(text) => Err(Fault::Error(

@@ -156,7 +156,8 @@ pub(super) fn not_enforced(manifest: &Manifest) -> Vec<Assumption> {
     };
     // A Node worker thread has a heap limit of its own; the others share the host's memory.
     let heap = manifest.kind == Kind::Node && manifest.effective_isolation() == Isolation::Thread;
-    if manifest.limits.memory_mb.is_some() && !heap {
+    let in_process = manifest.effective_isolation() != Isolation::Process;
+    if manifest.limits.memory_mb.is_some() && in_process && !heap {
         say(
             "limits.memory_mb",
             "is not enforced at inline and thread isolation",

@@ -1,0 +1,40 @@
+//! Nothing of a worker outlives its host.
+
+use crate::error::{Code, Error, Result};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+fn refused(e: impl std::fmt::Display) -> Error {
+    Error::new(Code::WorkerStart).with_message(format!("its parent: {e}"))
+}
+
+/// The kernel kills this process when the host's reaper thread ends, so never after the host.
+pub(super) fn die_with(host: u32) -> Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(refused)?;
+    still_there(host).map(|_| ())
+}
+
+/// For a plugin that may start processes: a thread waits for the host's end and then kills the
+/// whole group. The kernel's own signal would come first, to this process alone, and leave its
+/// children behind.
+pub(super) fn take_children_along(host: u32) -> Result<()> {
+    let parent = still_there(host)?;
+    let pidfd = rustix::process::pidfd_open(parent, PidfdFlags::empty()).map_err(refused)?;
+    std::thread::Builder::new()
+        .name("pw-parent".into())
+        .spawn(move || {
+            let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+            while poll(&mut fds, None).is_err() {}
+            let _ = rustix::process::kill_current_process_group(Signal::KILL);
+        })
+        .map_err(refused)?;
+    rustix::process::set_parent_process_death_signal(None).map_err(refused)?;
+    still_there(host).map(|_| ())
+}
+
+/// The host may have died before it was watched.
+fn still_there(host: u32) -> Result<Pid> {
+    rustix::process::getppid()
+        .filter(|p| p.as_raw_nonzero().get() as u32 == host)
+        .ok_or_else(|| refused("the host has ended already"))
+}

@@ -1,0 +1,189 @@
+//! The plugin inside a worker, and its calls.
+
+use super::confine;
+use super::lane::{Guest, Incoming};
+use super::{output, parent};
+use crate::call::{
+    Args, BuildContext, Built, Call, DeathNotice, Executor, Fault, Reply, TensorView,
+};
+use crate::error::{Code, Error, Result};
+use crate::log::Logger;
+use crate::manifest::{Manifest, ToolSpec};
+use crate::registry::Tool;
+use crate::worker::order::{Loaded, Order};
+use parking_lot::RwLock;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// The plugin inside a worker.
+pub(super) struct Plugin {
+    name: String,
+    /// Empty once the host said stop.
+    executor: RwLock<Option<Arc<dyn Executor>>>,
+    tools: HashMap<String, Tool>,
+    /// What to add to the plugin's words on what it was denied.
+    hint: String,
+}
+
+impl Plugin {
+    /// Confines the process, then imports, constructs and validates.
+    pub(super) fn load(guest: &Guest, request: &Incoming<'_>) -> Result<(Self, Value)> {
+        let garbled = |e: &dyn std::fmt::Display| {
+            Error::new(Code::WorkerProtocol).with_message(format!("the load order: {e}"))
+        };
+        let body = request.parts.body(request.slot);
+        let order: Order = serde_json::from_slice(&body).map_err(|e| garbled(&e))?;
+        let manifest = Manifest {
+            dir: order.dir.clone(),
+            ..order.manifest.clone()
+        };
+        if manifest.permissions.subprocess {
+            let host = guest.segment.header().host_pid.load(Ordering::Relaxed);
+            parent::take_children_along(host)?;
+        }
+        let enforcement = confine::confine(&order, guest.segment.shape().lanes)?;
+        let timeout = request
+            .control
+            .deadline
+            .map(|d| d.saturating_duration_since(Instant::now()));
+        let context = BuildContext {
+            generation: order.generation,
+            log: Logger::new(&output::hub(), &manifest.name),
+            timeout: timeout.unwrap_or(Duration::MAX),
+            on_death: DeathNotice::default(),
+        };
+        let Built { executor, tools } = guest.loader.build(&manifest, &context)?;
+        executor.validate()?;
+        let specs: Vec<ToolSpec> = tools.iter().map(|t| t.spec.clone()).collect();
+        let all = match tools.is_empty() {
+            true => manifest
+                .tools
+                .iter()
+                .map(|spec| (spec.clone(), None))
+                .collect(),
+            false => tools
+                .into_iter()
+                .map(|t| (t.spec, t.handle))
+                .collect::<Vec<_>>(),
+        };
+        let tools = all
+            .into_iter()
+            .map(|(spec, handle)| {
+                // The host has checked the input and will check the output.
+                let bare = ToolSpec {
+                    input_schema: None,
+                    output_schema: None,
+                    ..spec
+                };
+                Ok((bare.id.clone(), Tool::new(bare, handle, Arc::default())?))
+            })
+            .collect::<Result<_>>()?;
+        let loaded = Loaded {
+            tools: specs,
+            enforcement,
+        };
+        let report = serde_json::to_value(loaded).map_err(|e| garbled(&e))?;
+        Ok((
+            Self {
+                name: manifest.name,
+                executor: RwLock::new(Some(executor)),
+                tools,
+                hint: confine::hint(&order),
+            },
+            report,
+        ))
+    }
+
+    /// Runs one tool.
+    pub(super) fn call(&self, request: &Incoming<'_>) -> std::result::Result<Reply, Fault> {
+        let (head, control) = (&request.parts.head, &request.control);
+        let garbled = || Fault::Error(Error::new(Code::WorkerProtocol));
+        let tool = self.tools.get(&head.tool).ok_or_else(garbled)?;
+        let body = request
+            .slot
+            .view(request.parts.body_at, request.parts.body_len);
+        let text = body
+            .and_then(|b| std::str::from_utf8(b).ok())
+            .ok_or_else(garbled)?;
+        let args = Args::from_checked_text(text.to_owned());
+        let call = Call {
+            plugin: &self.name,
+            tool,
+            args: &args,
+            deadline: request.control.deadline,
+            call_id: head.call_id,
+            should_stop: &|| control.should_stop(),
+            progress: &|n, of| control.progress(n, of),
+        };
+        let views = views(request).ok_or_else(garbled)?;
+        let executor = self.executor.read().clone().ok_or(Fault::Cancelled)?;
+        let answer = match views.is_empty() {
+            true => executor.call(&call),
+            false => executor.call_views(&call, &views),
+        };
+        answer.map_err(|fault| self.hinted(plainer(fault)))
+    }
+
+    /// Adds the manifest lines that would have allowed it to a plugin's own "permission denied".
+    fn hinted(&self, fault: Fault) -> Fault {
+        const DENIED: [&str; 4] = [
+            "Permission denied",
+            "not permitted",
+            "[Errno 13]",
+            "[Errno 1]",
+        ];
+        match fault {
+            Fault::Raised {
+                kind,
+                message,
+                traceback,
+            } if DENIED.iter().any(|word| message.contains(word)) => {
+                let message = format!("{message} ({})", self.hint);
+                Fault::Raised {
+                    kind,
+                    message,
+                    traceback,
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// Ends the plugin in good order; calls under way keep it until they are done.
+    pub(super) fn stop(&self) {
+        if let Some(executor) = self.executor.write().take() {
+            executor.stop();
+        }
+    }
+}
+
+/// The arrays of a request, where they lie.
+fn views<'a>(request: &'a Incoming<'a>) -> Option<Vec<TensorView<'a>>> {
+    let heads = &request.parts.head.tensors;
+    let places = request.parts.buffers(heads, request.slot.cap())?;
+    let each = heads.iter().zip(places).map(|(head, at)| {
+        let data = request.slot.view(at, head.len as usize)?;
+        Some(TensorView {
+            dtype: head.dtype(),
+            shape: &head.shape,
+            data,
+        })
+    });
+    each.collect()
+}
+
+/// An allocation that was refused is a matter of memory, whatever the language calls it.
+fn plainer(fault: Fault) -> Fault {
+    match fault {
+        Fault::Raised { kind, message, .. } if kind == "MemoryError" => Fault::Memory {
+            message: format!("the plugin ran out of memory: {kind} {message}"),
+        },
+        Fault::Panicked { message } if message.contains("bad_alloc") => Fault::Memory {
+            message: format!("the plugin ran out of memory: {message}"),
+        },
+        other => other,
+    }
+}

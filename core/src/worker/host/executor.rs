@@ -1,0 +1,51 @@
+//! Runs the calls of one generation in its worker process.
+
+use super::link::{Link, Request};
+use crate::call::{Call, Executor, Fault, Reply};
+use crate::worker::wire::Op;
+use serde_json::Value;
+use std::any::Any;
+use std::sync::Arc;
+
+/// Runs the calls of one generation in its worker process. Blocks the caller's thread, at most
+/// until the call's deadline.
+pub struct WorkerExecutor {
+    pub(super) link: Arc<Link>,
+    pub(super) enforcement: Value,
+}
+
+impl Executor for WorkerExecutor {
+    fn call(&self, call: &Call<'_>) -> Result<Reply, Fault> {
+        self.link.call(&Request {
+            op: Op::Call,
+            tool: &call.tool.spec.id,
+            call_id: call.call_id,
+            args: call.args,
+            deadline: call.deadline,
+            progress: call.progress,
+        })
+    }
+
+    /// Calls under way are stale from now on; the process may take a moment to end them.
+    fn stop(&self) {
+        self.link.end();
+    }
+
+    fn pid(&self) -> Option<u32> {
+        Some(self.link.child.pid())
+    }
+
+    fn enforcement(&self) -> Option<&Value> {
+        Some(&self.enforcement)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Drop for WorkerExecutor {
+    fn drop(&mut self) {
+        self.link.end();
+    }
+}

@@ -1,0 +1,442 @@
+//! A living worker and the lanes to it.
+
+use super::child::{Child, Exit, Reason};
+use super::death::Death;
+use super::memory::MemoryLimit;
+use super::reaper::Reaper;
+use super::scratch::Scratch;
+use super::tail::Tail;
+use crate::call::{Args, DeathNotice, Fault, Interruption, Reply};
+use crate::error::{Code, Error, Result};
+use crate::manifest::Limits;
+use crate::platform::fork_epoch;
+use crate::sync::Mutex;
+use crate::worker::wire::{
+    self, ANSWERED, DIED, Head, IDLE, KEEP, Lane, NOTE, Op, Parts, Phase, ReplyHead, Segment,
+    TensorHead, futex,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a worker that is asked to end may take.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long the end of a process is waited for once its thread has ended.
+const DYING: Duration = Duration::from_millis(100);
+/// How long after it was killed as well.
+const KILLED: Duration = Duration::from_secs(2);
+
+struct Lanes {
+    free: Vec<u32>,
+    /// Lanes whose caller left before the answer.
+    draining: Vec<u32>,
+}
+
+/// A living worker and the lanes to it.
+pub(super) struct Link {
+    pub(super) plugin: String,
+    pub(super) child: Arc<Child>,
+    pub(super) tail: Arc<Tail>,
+    pub(super) limits: Limits,
+    pub(super) reaper: Arc<Reaper>,
+    pub(super) segment: Segment,
+    lanes: Mutex<Lanes>,
+    in_flight: AtomicU32,
+    dead: AtomicBool,
+    told: AtomicBool,
+    on_death: DeathNotice,
+    forks: u32,
+    _scratch: Scratch,
+}
+
+/// One request, whatever its kind.
+pub(super) struct Request<'a> {
+    pub(super) op: Op,
+    pub(super) tool: &'a str,
+    pub(super) call_id: u64,
+    pub(super) args: &'a Args,
+    pub(super) deadline: Option<Instant>,
+    pub(super) progress: &'a (dyn Fn(u64, u64) -> bool + Sync),
+}
+
+/// What makes a link.
+pub(super) struct Making {
+    pub(super) plugin: String,
+    pub(super) child: Arc<Child>,
+    pub(super) tail: Arc<Tail>,
+    pub(super) limits: Limits,
+    pub(super) reaper: Arc<Reaper>,
+    pub(super) segment: Segment,
+    pub(super) scratch: Scratch,
+    pub(super) on_death: DeathNotice,
+}
+
+impl Link {
+    /// Begins to watch the worker.
+    pub(super) fn new(parts: Making) -> Arc<Self> {
+        let Making {
+            plugin,
+            child,
+            tail,
+            limits,
+            reaper,
+            segment,
+            scratch,
+            on_death,
+        } = parts;
+        let link = Arc::new(Self {
+            lanes: Mutex::new(Lanes {
+                free: vec![0],
+                draining: Vec::new(),
+            }),
+            in_flight: AtomicU32::new(0),
+            dead: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+            plugin,
+            child,
+            tail,
+            limits,
+            reaper,
+            segment,
+            on_death,
+            forks: fork_epoch(),
+            _scratch: scratch,
+        });
+        let dying = Arc::clone(&link);
+        let (child, tail) = (Arc::clone(&link.child), Arc::clone(&link.tail));
+        let memory = link.limits.memory_mb.map(|mb| {
+            let slots = Arc::clone(&link);
+            MemoryLimit {
+                mb,
+                slots: Box::new(move || slots.segment.resident()),
+            }
+        });
+        let on_exit = Box::new(move || dying.died());
+        link.reaper.watch(child, tail, memory, on_exit);
+        link
+    }
+
+    /// Waits until the worker has said its version.
+    pub(super) fn shake_hands(&self, deadline: Instant) -> Result<()> {
+        let phase = &self.segment.header().phase;
+        loop {
+            let seen = phase.load(Ordering::Acquire);
+            if seen == Phase::Ready as u32 {
+                return Ok(());
+            }
+            if seen == Phase::Foreign as u32 {
+                self.child.kill(Reason::Start);
+                return Err(self.foreign());
+            }
+            if self.dead.load(Ordering::SeqCst) {
+                return Err(self.not_started());
+            }
+            if !futex::wait(phase, seen, Some(deadline)) {
+                self.child.kill(Reason::Start);
+                return Err(self.not_started());
+            }
+        }
+    }
+
+    fn foreign(&self) -> Error {
+        let theirs = self.segment.header().worker_version.load(Ordering::Relaxed);
+        Error::new(Code::WorkerVersion).with_message(format!(
+            "the worker program speaks protocol {theirs}, this runtime speaks {}",
+            wire::PROTOCOL
+        ))
+    }
+
+    /// It died or kept silent before it was ready: whatever the signal, that is the message.
+    fn not_started(&self) -> Error {
+        self.told.store(true, Ordering::Relaxed);
+        let why = self.death(None);
+        let words = match why.traceback() {
+            Some(text) => format!(
+                "; its last words: {}",
+                crate::error::bounded(text.to_owned())
+            ),
+            None => String::new(),
+        };
+        let error = Error::new(Code::WorkerStart).with_message(format!("{}{words}", why.message()));
+        match why.details() {
+            Some(details) => error.with_details(details.clone()),
+            None => error,
+        }
+    }
+
+    /// All lanes may be used from now on; the first to be used is 0, the worker's main thread.
+    pub(super) fn open_lanes(&self) {
+        self.lanes.lock().free = (0..self.segment.shape().lanes).rev().collect();
+    }
+
+    /// Makes one call and waits for its answer.
+    pub(super) fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
+        let number = self.take_lane().map_err(Fault::Error)?;
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        let answer = self.on_lane(number, request);
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        match &answer {
+            Err(Fault::Crashed { .. } | Fault::Deadline { .. }) => {
+                self.told.store(true, Ordering::Relaxed);
+            }
+            _ => self.tell_if_dead(),
+        }
+        answer
+    }
+
+    fn take_lane(&self) -> Result<u32> {
+        let mut lanes = self.lanes.lock();
+        if let Some(number) = lanes.free.pop() {
+            return Ok(number);
+        }
+        let answered = |n: &u32| self.segment.lane(*n).word.load(Ordering::Acquire) == ANSWERED;
+        match lanes.draining.iter().position(answered) {
+            Some(at) => Ok(lanes.draining.swap_remove(at)),
+            None => Err(Error::new(Code::CallBusy).with_message(format!(
+                "{}: every thread of its worker is still busy with a cancelled call",
+                self.plugin
+            ))),
+        }
+    }
+
+    fn on_lane(&self, number: u32, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
+        let lane = self.segment.lane(number);
+        if let Err(fault) = self.submit(number, lane, request) {
+            self.lanes.lock().free.push(number);
+            return Err(fault);
+        }
+        match self.wait(lane, request) {
+            Ok(()) => {
+                let answer = self.answer(number, lane);
+                self.release(number, lane);
+                answer
+            }
+            Err(Fault::Cancelled) => {
+                lane.cancel.store(1, Ordering::Release);
+                self.lanes.lock().draining.push(number);
+                Err(Fault::Cancelled)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn submit(
+        &self,
+        number: u32,
+        lane: &Lane,
+        request: &Request<'_>,
+    ) -> std::result::Result<(), Fault> {
+        let slot = self.segment.request(number);
+        let tensors = &request.args.tensors;
+        let left = request
+            .deadline
+            .map(|d| d.saturating_duration_since(Instant::now()));
+        let head = Head {
+            tool: request.tool.to_owned(),
+            call_id: request.call_id,
+            left_ns: left.map(|d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)),
+            tensors: tensors.iter().map(TensorHead::of).collect(),
+        };
+        let buffers = tensors.iter().map(|t| t.data.as_slice());
+        let len = wire::write(slot, &head, request.args.text().as_bytes(), buffers);
+        let len = len.map_err(|wire::TooLarge(needed)| {
+            let code = Code::WorkerPayload;
+            Fault::Error(wire::too_large(
+                code,
+                "an argument list",
+                needed,
+                slot.cap(),
+            ))
+        })?;
+        let reply = self.segment.shape();
+        lane.op.store(request.op as u32, Ordering::Relaxed);
+        lane.entered.store(0, Ordering::Relaxed);
+        lane.cancel.store(0, Ordering::Relaxed);
+        lane.reports.store(0, Ordering::Relaxed);
+        lane.request_len.store(len, Ordering::Relaxed);
+        lane.reply_at
+            .store(reply.reply_at(number), Ordering::Relaxed);
+        lane.reply_cap.store(reply.reply_slot, Ordering::Relaxed);
+        lane.reply_len.store(0, Ordering::Relaxed);
+        // Sequentially consistent with `died`: either it sees the word or we see the flag.
+        lane.word.store(
+            wire::busy(lane.tid.load(Ordering::Relaxed)),
+            Ordering::SeqCst,
+        );
+        futex::wake(&lane.word);
+        if self.dead.load(Ordering::SeqCst) {
+            return Err(self.crashed(lane));
+        }
+        Ok(())
+    }
+
+    /// Sleeps until the answer is there, the worker has died, or the deadline has passed.
+    fn wait(&self, lane: &Lane, request: &Request<'_>) -> std::result::Result<(), Fault> {
+        let mut told = 0;
+        loop {
+            let seen = lane.word.load(Ordering::Acquire);
+            let go_on = news(lane, request, &mut told);
+            match seen {
+                ANSWERED => return Ok(()),
+                DIED => return Err(self.crashed(lane)),
+                _ if !go_on => return Err(Fault::Cancelled),
+                NOTE => self.noted(lane)?,
+                _ => {
+                    let in_time = futex::wait(&lane.word, seen, request.deadline);
+                    if !in_time && lane.word.load(Ordering::Acquire) != ANSWERED {
+                        return Err(self.overstayed(request));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The note was read; the worker's thread went on meanwhile.
+    fn noted(&self, lane: &Lane) -> std::result::Result<(), Fault> {
+        let busy = wire::busy(lane.tid.load(Ordering::Relaxed));
+        let turned = lane
+            .word
+            .compare_exchange(NOTE, busy, Ordering::SeqCst, Ordering::Relaxed);
+        match turned.is_ok() && self.dead.load(Ordering::SeqCst) {
+            true => Err(self.crashed(lane)),
+            false => Ok(()),
+        }
+    }
+
+    fn overstayed(&self, request: &Request<'_>) -> Fault {
+        self.child.kill(Reason::Deadline(request.tool.to_owned()));
+        Fault::Deadline {
+            limit: Duration::ZERO,
+            how: Interruption::Killed,
+        }
+    }
+
+    fn answer(&self, number: u32, lane: &Lane) -> std::result::Result<Reply, Fault> {
+        let slot = self.segment.reply(number);
+        let parts: Parts<ReplyHead> = wire::read(slot, lane.reply_len.load(Ordering::Acquire))
+            .map_err(|e| self.garbled(e))?;
+        let value = match parts.head.fault {
+            Some(_) => serde_json::Value::Null,
+            None => serde_json::from_slice(&parts.body(slot)).map_err(|e| {
+                self.garbled(Error::new(Code::WorkerProtocol).with_cause(e.to_string()))
+            })?,
+        };
+        let tensors = parts.tensors(&parts.head.tensors, slot);
+        let tensors = tensors.ok_or_else(|| self.garbled(Error::new(Code::WorkerProtocol)))?;
+        match parts.head.fault {
+            Some(fault) => Err(wire::from_wire(fault)),
+            None => Ok(Reply { value, tensors }),
+        }
+    }
+
+    fn garbled(&self, error: Error) -> Fault {
+        self.child.kill(Reason::Protocol);
+        Fault::Crashed {
+            error,
+            entered: true,
+        }
+    }
+
+    fn release(&self, number: u32, lane: &Lane) {
+        if lane.request_len.load(Ordering::Relaxed) > KEEP {
+            self.segment.request(number).trim(KEEP);
+        }
+        if lane.reply_len.load(Ordering::Relaxed) > KEEP {
+            self.segment.reply(number).trim(KEEP);
+        }
+        lane.word.store(IDLE, Ordering::Release);
+        self.lanes.lock().free.push(number);
+    }
+
+    /// The kernel or the reaper wrote that the lane's thread has ended. The process usually ends
+    /// with it; where it does not, it is killed: one thread short it serves nobody.
+    fn crashed(&self, lane: &Lane) -> Fault {
+        let mut exit = self.child.wait(Instant::now() + DYING);
+        if exit.is_none() {
+            self.child.kill(Reason::Thread);
+            exit = self.child.wait(Instant::now() + KILLED);
+        }
+        let entered = lane.entered.load(Ordering::Relaxed) != 0;
+        Fault::Crashed {
+            error: self.death(exit),
+            entered,
+        }
+    }
+
+    fn death(&self, exit: Option<Exit>) -> Error {
+        let exit = exit.or_else(|| self.child.try_reap());
+        let death = Death {
+            plugin: &self.plugin,
+            pid: self.child.pid(),
+            exit,
+            reason: self.child.reason(),
+            limits: &self.limits,
+            crash: &self.segment.header().crash,
+            words: self.tail.last_words(),
+        };
+        death.to_error()
+    }
+
+    /// On the reaper's thread, once the process was reaped.
+    fn died(&self) {
+        self.dead.store(true, Ordering::SeqCst);
+        futex::wake(&self.segment.header().phase);
+        for number in 0..self.segment.shape().lanes {
+            let word = &self.segment.lane(number).word;
+            // An answer that was given before the end is still good.
+            let _ = word.try_update(Ordering::SeqCst, Ordering::SeqCst, |w| {
+                (w != ANSWERED).then_some(DIED)
+            });
+            futex::wake(word);
+        }
+        self.tell_if_dead();
+    }
+
+    /// A death that no caller sees must still end the generation.
+    fn tell_if_dead(&self) {
+        let unseen = self.dead.load(Ordering::SeqCst)
+            && self.in_flight.load(Ordering::SeqCst) == 0
+            && matches!(self.child.reason(), None | Some(Reason::Memory(_)));
+        if unseen && !self.told.swap(true, Ordering::SeqCst) {
+            self.on_death.tell(&self.death(None));
+        }
+    }
+
+    /// Asks the worker to end in good order; it is killed where it does not in time.
+    pub(super) fn end(&self) {
+        // In a forked child the worker is the parent's.
+        if self.forks != fork_epoch() {
+            return;
+        }
+        self.told.store(true, Ordering::SeqCst);
+        if self.dead.load(Ordering::SeqCst) {
+            return;
+        }
+        let main = {
+            let mut lanes = self.lanes.lock();
+            let at = lanes.free.iter().position(|n| *n == 0);
+            at.map(|at| lanes.free.swap_remove(at))
+        };
+        if let Some(number) = main {
+            let lane = self.segment.lane(number);
+            lane.op.store(Op::Stop as u32, Ordering::Relaxed);
+            lane.word.store(
+                wire::busy(lane.tid.load(Ordering::Relaxed)),
+                Ordering::SeqCst,
+            );
+            futex::wake(&lane.word);
+        }
+        self.reaper.end(Arc::clone(&self.child), GRACE);
+    }
+}
+
+/// Hands the latest progress on; false when the caller wants no more of the call.
+fn news(lane: &Lane, request: &Request<'_>, told: &mut u32) -> bool {
+    let reports = lane.reports.load(Ordering::Acquire);
+    if reports == *told {
+        return true;
+    }
+    *told = reports;
+    let (n, of) = (&lane.progress_n, &lane.progress_of);
+    (request.progress)(n.load(Ordering::Relaxed), of.load(Ordering::Relaxed))
+}

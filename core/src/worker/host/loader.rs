@@ -1,0 +1,153 @@
+//! Begins generations in worker processes.
+
+use super::child::Child;
+use super::executor::WorkerExecutor;
+use super::link::{Link, Making, Request};
+use super::program::Program;
+use super::reaper::Reaper;
+use super::scratch::Scratch;
+use super::spawn;
+use super::tail::Tail;
+use crate::call::{Args, BuildContext, Built, BuiltTool, Fault, Loader};
+use crate::check::Finding;
+use crate::error::{Code, Error, Result};
+use crate::manifest::Manifest;
+use crate::metrics;
+use crate::worker::order::{Loaded, Order};
+use crate::worker::wire::{MAX_LANES, Op, Segment, Shape};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Largest result where the manifest names none, in MiB.
+const RESULT_MB: u32 = 256;
+/// Largest argument list where the runtime names none, in MiB.
+const PAYLOAD_MB: u32 = 256;
+
+type Checks = Box<dyn Fn(&Manifest) -> Vec<Finding> + Send + Sync>;
+
+/// Begins generations of one kind of plugin in worker processes that run `program`.
+pub struct WorkerLoader {
+    program: Program,
+    reaper: Arc<Reaper>,
+    payload_mb: u32,
+    checks: Option<Checks>,
+}
+
+impl WorkerLoader {
+    /// A loader with a thread of its own that starts and watches its workers.
+    ///
+    /// # Errors
+    /// [`Code::RuntimeThread`] where the system gives no thread or descriptor.
+    pub fn new(program: Program) -> Result<Self> {
+        let reaper = Arc::new(Reaper::start()?);
+        Ok(Self {
+            program,
+            reaper,
+            payload_mb: PAYLOAD_MB,
+            checks: None,
+        })
+    }
+
+    /// Bounds the arguments of one call, in MiB. Default 256.
+    #[must_use]
+    pub fn with_max_payload(mut self, mb: u32) -> Self {
+        self.payload_mb = mb.max(1);
+        self
+    }
+
+    /// Checks dependencies that only this kind knows.
+    #[must_use]
+    pub fn with_checks(
+        mut self,
+        checks: impl Fn(&Manifest) -> Vec<Finding> + Send + Sync + 'static,
+    ) -> Self {
+        self.checks = Some(Box::new(checks));
+        self
+    }
+
+    fn shape(&self, manifest: &Manifest) -> Shape {
+        let lanes = manifest.effective_concurrency().clamp(1, MAX_LANES);
+        let mib = |mb: u32| u64::from(mb) << 20;
+        let result = manifest.limits.result_mb.unwrap_or(RESULT_MB);
+        Shape::new(lanes, mib(self.payload_mb), mib(result))
+    }
+
+    fn started(&self, manifest: &Manifest, context: &BuildContext) -> Result<(Arc<Link>, Order)> {
+        let segment = Segment::create(self.shape(manifest))?;
+        let scratch = Scratch::new(&manifest.name)?;
+        let order = Order::new(manifest, context.generation, scratch.path());
+        let (command, output) = spawn::command(&self.program, manifest, &segment, scratch.path())?;
+        let spawned = self.reaper.run(move || spawn::spawn(command, output))??;
+        let child = Arc::new(Child::adopt(spawned.pid)?);
+        let link = Link::new(Making {
+            plugin: manifest.name.clone(),
+            child,
+            tail: Arc::new(Tail::new(spawned.output, context.log.clone())),
+            limits: manifest.limits,
+            reaper: Arc::clone(&self.reaper),
+            segment,
+            scratch,
+            on_death: context.on_death.clone(),
+        });
+        Ok((link, order))
+    }
+}
+
+impl Loader for WorkerLoader {
+    fn isolates(&self) -> bool {
+        true
+    }
+
+    fn check(&self, manifest: &Manifest) -> Vec<Finding> {
+        self.checks
+            .as_ref()
+            .map(|checks| checks(manifest))
+            .unwrap_or_default()
+    }
+
+    fn build(&self, manifest: &Manifest, context: &BuildContext) -> Result<Built> {
+        let deadline = Instant::now() + context.timeout;
+        let (link, order) = self.started(manifest, context)?;
+        // From here on the worker ends when the executor is dropped, on failure as well.
+        let mut executor = WorkerExecutor {
+            link,
+            enforcement: serde_json::Value::Null,
+        };
+        executor.link.shake_hands(deadline)?;
+        let loaded = load(&executor.link, &order, deadline)?;
+        executor.link.open_lanes();
+        executor.enforcement = loaded.enforcement;
+        let tools = loaded
+            .tools
+            .into_iter()
+            .map(|spec| BuiltTool { spec, handle: None })
+            .collect();
+        Ok(Built {
+            executor: Arc::new(executor),
+            tools,
+        })
+    }
+}
+
+fn load(link: &Link, order: &Order, deadline: Instant) -> Result<Loaded> {
+    let text = serde_json::to_value(order).map_err(|e| {
+        Error::new(Code::RuntimeInternal).with_message(format!("the load order: {e}"))
+    })?;
+    let answer = link.call(&Request {
+        op: Op::Load,
+        tool: "",
+        call_id: metrics::call_id(),
+        args: &Args::from(text),
+        deadline: Some(deadline),
+        progress: &|_, _| true,
+    });
+    let reply = answer.map_err(|fault| match fault {
+        Fault::Deadline { .. } => Error::new(Code::LoadConstruct).with_message(
+            "import and construction did not end in time; the worker process was killed",
+        ),
+        fault => fault.to_error(&order.manifest.name, "load"),
+    })?;
+    serde_json::from_value(reply.value).map_err(|e| {
+        Error::new(Code::WorkerProtocol).with_message(format!("the worker's load report: {e}"))
+    })
+}

@@ -1,0 +1,169 @@
+//! What a worker writes to its standard output and error: the last lines are kept for the error
+//! that its death becomes, all of them go to the log, at a bounded rate.
+
+use crate::log::{Level, Logger};
+use crate::sync::Mutex;
+use crate::worker::RECORD;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+/// Lines that are kept.
+const LINES: usize = 40;
+/// Bytes of a line that are kept.
+const WIDTH: usize = 1000;
+/// Lines a second that go to the log.
+const LOGGED: u32 = 50;
+/// What one round reads.
+const CHUNK: usize = 64 << 10;
+
+struct Inner {
+    pipe: OwnedFd,
+    lines: VecDeque<String>,
+    partial: Vec<u8>,
+    window: Instant,
+    logged: u32,
+    dropped: u64,
+}
+
+/// The reading end of a worker's output.
+pub(super) struct Tail {
+    inner: Mutex<Inner>,
+    log: Logger,
+}
+
+/// What a round of reading came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pumped {
+    /// So many bytes, and there may be more.
+    More(usize),
+    /// Nothing at present.
+    Empty,
+    /// The last writer has closed it.
+    Closed,
+}
+
+impl Tail {
+    pub(super) fn new(pipe: OwnedFd, log: Logger) -> Self {
+        let inner = Inner {
+            pipe,
+            lines: VecDeque::new(),
+            partial: Vec::new(),
+            window: Instant::now(),
+            logged: 0,
+            dropped: 0,
+        };
+        Self {
+            inner: Mutex::new(inner),
+            log,
+        }
+    }
+
+    /// Runs `body` with the descriptor.
+    pub(super) fn with_fd<T>(&self, body: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+        body(self.inner.lock().pipe.as_fd())
+    }
+
+    /// Reads one chunk; never blocks.
+    pub(super) fn pump(&self) -> Pumped {
+        let mut inner = self.inner.lock();
+        let mut chunk = vec![0; CHUNK];
+        match rustix::io::read(&inner.pipe, &mut chunk) {
+            Ok(0) => Pumped::Closed,
+            Ok(n) => {
+                inner.add(&chunk[..n], &self.log);
+                Pumped::More(n)
+            }
+            Err(_) => Pumped::Empty,
+        }
+    }
+
+    /// The last lines, after everything that is in the pipe now.
+    pub(super) fn last_words(&self) -> Vec<String> {
+        // Bounded: a grandchild may still be writing.
+        for _ in 0..64 {
+            if !matches!(self.pump(), Pumped::More(_)) {
+                break;
+            }
+        }
+        let mut inner = self.inner.lock();
+        let partial = std::mem::take(&mut inner.partial);
+        if !partial.is_empty() {
+            inner.line(&partial, &self.log);
+        }
+        inner.lines.iter().cloned().collect()
+    }
+}
+
+impl Inner {
+    fn add(&mut self, bytes: &[u8], log: &Logger) {
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+            let mut line = std::mem::take(&mut self.partial);
+            line.extend_from_slice(&rest[..end]);
+            self.line(&line, log);
+            rest = &rest[end + 1..];
+        }
+        let room = (4 * WIDTH).saturating_sub(self.partial.len());
+        self.partial
+            .extend_from_slice(&rest[..rest.len().min(room)]);
+    }
+
+    fn line(&mut self, line: &[u8], log: &Logger) {
+        let text = String::from_utf8_lossy(&line[..line.len().min(4 * WIDTH)]);
+        let (level, text) = match text.strip_prefix(RECORD).and_then(|t| t.split_once(' ')) {
+            Some((level, text)) => (Level::from_number(level.parse().unwrap_or(20)), text),
+            None => (Level::Info, &*text),
+        };
+        let text: String = text.chars().take(WIDTH).collect();
+        if self.may_log(log) {
+            log.write(level, text.clone());
+        }
+        if self.lines.len() == LINES {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(text);
+    }
+
+    fn may_log(&mut self, log: &Logger) -> bool {
+        if self.window.elapsed().as_secs() >= 1 {
+            if self.dropped > 0 {
+                log.write(
+                    Level::Warn,
+                    format!("{} lines of output were dropped", self.dropped),
+                );
+            }
+            (self.window, self.logged, self.dropped) = (Instant::now(), 0, 0);
+        }
+        self.logged += 1;
+        let may = self.logged <= LOGGED;
+        self.dropped += u64::from(!may);
+        may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::LogHub;
+    use rustix::pipe::{PipeFlags, pipe_with};
+
+    #[test]
+    fn the_last_lines_are_kept_whole_and_bounded() {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
+        let hub = LogHub::new(64);
+        let tail = Tail::new(reader, Logger::new(&hub, "p"));
+        for n in 0..50 {
+            rustix::io::write(&writer, format!("line {n}\n").as_bytes()).unwrap();
+        }
+        rustix::io::write(&writer, &[b'x'; 9000]).unwrap();
+        let words = tail.last_words();
+        assert_eq!(words.len(), LINES);
+        assert_eq!(words[0], "line 11");
+        assert_eq!(words[LINES - 1].len(), WIDTH);
+        assert_eq!(tail.pump(), Pumped::Empty);
+        drop(writer);
+        assert_eq!(tail.pump(), Pumped::Closed);
+        hub.close();
+    }
+}

@@ -1,0 +1,386 @@
+//! Each misbehaviour ends as its own error, in the caller's hands, with the host untouched.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod common;
+
+use common::{WORKER, call, code, eventually, is_alive, load, manifest, runtime, with};
+use plugward_core::call::{Args, CallOptions, OwnedTensor};
+use plugward_core::lifecycle::State;
+use plugward_core::manifest::Manifest;
+use plugward_core::runtime::{Runtime, RuntimeOptions};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// A sibling that must not notice anything, and the plugin that misbehaves.
+fn pair(more: Value) -> Runtime {
+    let rt = with(more);
+    let sibling = load(&rt, "sibling", json!({}));
+    assert!(sibling.is_ok(), "{:?}", sibling.error);
+    rt
+}
+
+fn unharmed(rt: &Runtime) {
+    let sibling = rt.plugin_health("sibling").unwrap();
+    assert_eq!((sibling.state, sibling.generation), (State::Initialized, 1));
+    let outcome = rt.call("sibling", "echo", Args::default(), &CallOptions::default());
+    assert!(outcome.is_ok());
+}
+
+#[test]
+fn each_death_has_its_own_error() {
+    // tool, limits, code, a word of the message, effect
+    let rows = [
+        (
+            "segfault",
+            json!({}),
+            "PW-WORKER-004",
+            "SIGSEGV at address 0x10",
+            "may_have_run",
+        ),
+        (
+            "overflow",
+            json!({}),
+            "PW-WORKER-004",
+            "SIGSEGV",
+            "may_have_run",
+        ),
+        (
+            "abort",
+            json!({}),
+            "PW-WORKER-004",
+            "SIGABRT",
+            "may_have_run",
+        ),
+        (
+            "kill",
+            json!({}),
+            "PW-WORKER-004",
+            "SIGKILL",
+            "may_have_run",
+        ),
+        (
+            "exit",
+            json!({}),
+            "PW-WORKER-005",
+            "status 7",
+            "may_have_run",
+        ),
+        (
+            "atexit",
+            json!({}),
+            "PW-WORKER-005",
+            "status 3",
+            "may_have_run",
+        ),
+        (
+            "thread_exit",
+            json!({}),
+            "PW-WORKER-005",
+            "thread",
+            "may_have_run",
+        ),
+        (
+            "memory",
+            json!({"memory_mb": 64}),
+            "PW-CALL-014",
+            "limits.memory_mb = 64",
+            "may_have_run",
+        ),
+        (
+            "shared_memory",
+            json!({"memory_mb": 64}),
+            "PW-CALL-014",
+            "more memory resident",
+            "may_have_run",
+        ),
+        (
+            "spin",
+            json!({"cpu_s": 1}),
+            "PW-WORKER-011",
+            "limits.cpu_s",
+            "may_have_run",
+        ),
+        ("huge", json!({}), "PW-WORKER-007", "2048", "completed"),
+        (
+            "scribble",
+            json!({}),
+            "PW-WORKER-004",
+            "SIGSEGV",
+            "may_have_run",
+        ),
+    ];
+    for (tool, limits, expected, word, effect) in rows {
+        let rt = pair(json!({"limits": limits}));
+        let tensor = OwnedTensor {
+            dtype: plugward_abi::DType::U8,
+            shape: vec![1],
+            data: vec![0],
+        };
+        let args = Args::from(json!({"why": "words"})).with_tensors(vec![tensor]);
+        let options = CallOptions {
+            deadline: Some(Duration::from_secs(20)),
+            ..CallOptions::default()
+        };
+        let outcome = rt.call("p", tool, args, &options);
+        assert_eq!(code(&outcome), expected, "{tool}: {:?}", outcome.result);
+        let error = outcome.result.as_ref().unwrap_err();
+        assert!(
+            error.message().contains(word),
+            "{tool}: {}",
+            error.message()
+        );
+        assert_eq!(outcome.ended.effect.as_str(), effect, "{tool}");
+        let state = rt.plugin_health("p").unwrap().state;
+        let after = if effect == "completed" {
+            State::Initialized
+        } else {
+            State::Failed
+        };
+        assert_eq!(state, after, "{tool}");
+        unharmed(&rt);
+    }
+}
+
+#[test]
+fn the_last_words_are_in_the_error() {
+    let rt = with(json!({}));
+    let error = call(&rt, "abort", json!({"why": "disk on fire"}))
+        .result
+        .unwrap_err();
+    let details = error.details().unwrap();
+    assert_eq!(details["signal"], "SIGABRT");
+    assert_eq!(details["last_lines"][0], "giving up: disk on fire");
+    assert!(error.traceback().unwrap().contains("disk on fire"));
+}
+
+#[test]
+fn a_hang_is_killed_at_its_deadline_with_all_that_it_started() {
+    for tool in ["hang", "spin"] {
+        let rt = pair(json!({"permissions": {"subprocess": true}}));
+        let child = call(&rt, "orphan", json!({}))
+            .result
+            .unwrap()
+            .value
+            .as_u64()
+            .unwrap() as u32;
+        let worker = rt.plugin_health("p").unwrap().pid.unwrap();
+        let since = Instant::now();
+        let options = CallOptions {
+            deadline: Some(Duration::from_millis(200)),
+            ..CallOptions::default()
+        };
+        let outcome = rt.call("p", tool, Args::default(), &options);
+        assert_eq!(code(&outcome), "PW-CALL-005");
+        assert!(
+            since.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            since.elapsed()
+        );
+        assert!(outcome.result.unwrap_err().message().contains("200 ms"));
+        eventually("the worker is gone", || !is_alive(worker));
+        eventually("its child is gone", || !is_alive(child));
+        assert_eq!(rt.plugin_health("p").unwrap().state, State::Failed);
+        unharmed(&rt);
+    }
+}
+
+#[test]
+fn calls_beside_a_deadline_learn_whose_it_was() {
+    let rt = with(json!({"limits": {"concurrency": 2}}));
+    std::thread::scope(|scope| {
+        let beside = scope.spawn(|| call(&rt, "hang", json!({})));
+        std::thread::sleep(Duration::from_millis(50));
+        let options = CallOptions {
+            deadline: Some(Duration::from_millis(100)),
+            ..CallOptions::default()
+        };
+        let outcome = rt.call("p", "spin", Args::default(), &options);
+        assert_eq!(code(&outcome), "PW-CALL-005");
+        let outcome = beside.join().unwrap();
+        assert_eq!(code(&outcome), "PW-WORKER-009");
+        assert!(outcome.result.unwrap_err().message().contains("spin"));
+    });
+}
+
+#[test]
+fn a_worker_that_dies_idle_ends_its_generation() {
+    let rt = with(json!({}));
+    let pid = rt.plugin_health("p").unwrap().pid.unwrap();
+    kill(pid);
+    eventually("it is FAILED", || {
+        rt.plugin_health("p").unwrap().state == State::Failed
+    });
+    assert_eq!(rt.plugin_health("p").unwrap().pid, None);
+    let outcome = call(&rt, "echo", json!({}));
+    assert_eq!(code(&outcome), "PW-CALL-006");
+    assert!(rt.restart("p").unwrap().is_ok());
+    assert!(call(&rt, "echo", json!({})).is_ok());
+}
+
+fn kill(pid: u32) {
+    let status = std::process::Command::new("kill")
+        .args(["-9", &pid.to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn bombs_of_descriptors_and_processes_stay_in_the_worker() {
+    let rt = pair(json!({"limits": {"open_files": 64}, "fails_on": "crash"}));
+    let error = call(&rt, "files", json!({})).result.unwrap_err();
+    assert!(error.message().contains("Too many open files"), "{error}");
+    let error = call(&rt, "forks", json!({})).result.unwrap_err();
+    assert!(error.message().contains("Permission denied"), "{error}");
+    unharmed(&rt);
+}
+
+#[test]
+fn a_load_that_dies_or_hangs_says_so() {
+    let rt = runtime();
+    let report = load(&rt, "crash-on-create", json!({}));
+    let error = report.error.unwrap();
+    assert_eq!(
+        (error.code().as_str(), report.state),
+        ("PW-WORKER-004", State::Failed)
+    );
+    let options = RuntimeOptions {
+        worker: Some(WORKER.into()),
+        load_timeout: Duration::from_millis(300),
+        ..RuntimeOptions::default()
+    };
+    let rt = Runtime::new(options).unwrap();
+    let since = Instant::now();
+    let report = load(&rt, "hang-on-create", json!({}));
+    assert_eq!(report.error.unwrap().code().as_str(), "PW-LOAD-004");
+    assert!(since.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_stranger_in_the_workers_place_is_told_apart() {
+    for (program, word) in [
+        ("/bin/true", "status 0"),
+        ("/nowhere/worker", "No such file"),
+    ] {
+        let options = RuntimeOptions {
+            worker: Some(program.into()),
+            ..RuntimeOptions::default()
+        };
+        let rt = Runtime::new(options).unwrap();
+        let report = rt.load(Manifest::from_value(manifest("p", json!({}))).unwrap());
+        let error = report.error.unwrap();
+        assert_eq!(error.code().as_str(), "PW-WORKER-002", "{program}");
+        assert!(error.message().contains(word), "{program}: {error}");
+    }
+}
+
+/// A worker program of another release: it says so and waits.
+const FOREIGN: &str = r"
+#include <linux/futex.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+    volatile uint32_t *header = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, 0, 0);
+    header[3] = 99; /* its protocol */
+    header[4] = 2;  /* foreign */
+    syscall(SYS_futex, &header[4], FUTEX_WAKE, 1, 0, 0, 0);
+    for (;;) pause();
+}
+";
+
+#[test]
+fn a_worker_of_another_release_is_named_and_ended() {
+    let options = RuntimeOptions {
+        worker: Some(common::impostor("foreign", FOREIGN)),
+        ..RuntimeOptions::default()
+    };
+    let rt = Runtime::new(options).unwrap();
+    let error = load(&rt, "p", json!({})).error.unwrap();
+    assert_eq!(error.code().as_str(), "PW-WORKER-003");
+    assert!(error.message().contains("protocol 99"), "{error}");
+}
+
+/// A worker that answers every load with rubbish, of a length that does not exist.
+const GARBAGE: &str = r"
+#include <linux/futex.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static void wake(volatile uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE, 1, 0, 0, 0); }
+int main(void) {
+    struct stat it;
+    fstat(0, &it);
+    uint8_t *base = mmap(0, it.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, 0, 0);
+    volatile uint32_t *header = (uint32_t *)base, *lane = (uint32_t *)(base + 4096);
+    uint64_t *wide = (uint64_t *)lane;
+    lane[1] = getpid();
+    header[3] = 1;
+    header[4] = 1;
+    wake(&header[4]);
+    while (lane[0] != (0x80000000u | (uint32_t)getpid())) usleep(1000);
+    memset(base + wide[6], 0xff, 4096);
+    wide[8] = ~0ull;
+    lane[0] = 0x80000000u;
+    wake(lane);
+    for (;;) pause();
+}
+";
+
+#[test]
+fn a_worker_that_answers_rubbish_is_ended() {
+    let options = RuntimeOptions {
+        worker: Some(common::impostor("garbage", GARBAGE)),
+        ..RuntimeOptions::default()
+    };
+    let rt = Runtime::new(options).unwrap();
+    let error = load(&rt, "p", json!({})).error.unwrap();
+    assert_eq!(error.code().as_str(), "PW-WORKER-008", "{error}");
+}
+
+#[test]
+fn deaths_leave_nothing_behind() {
+    let rt = with(json!({}));
+    let count = |what: &str| {
+        std::fs::read_dir(format!("/proc/self/{what}"))
+            .unwrap()
+            .count()
+    };
+    let scratch = || {
+        let list = std::fs::read_dir(std::env::temp_dir()).unwrap();
+        let own = |e: &std::fs::DirEntry| {
+            let name = e.file_name();
+            name.to_string_lossy().starts_with("plugward-leaktest")
+        };
+        list.filter_map(Result::ok).filter(own).count()
+    };
+    let settle = |rt: &Runtime| {
+        assert!(load(rt, "leaktest", json!({})).is_ok());
+        let outcome = rt.call("leaktest", "exit", Args::default(), &CallOptions::default());
+        assert_eq!(code(&outcome), "PW-WORKER-005");
+        rt.unload("leaktest").unwrap();
+    };
+    let deaths = std::env::var("PLUGWARD_TEST_DEATHS")
+        .ok()
+        .and_then(|n| n.parse().ok());
+    for _ in 0..20 {
+        settle(&rt);
+    }
+    let before = (count("fd"), count("task"));
+    for _ in 0..deaths.unwrap_or(300) {
+        settle(&rt);
+    }
+    eventually("all is given back", || {
+        let now = (count("fd"), count("task"));
+        now.0 <= before.0 + 8 && now.1 <= before.1 + 8 && scratch() == 0
+    });
+}
