@@ -15,9 +15,9 @@
 
 use crate::ending;
 use crate::names;
-use parking_lot::Mutex;
 use plugward_core::deadline::Expired;
 use plugward_core::runtime::Interrupter;
+use plugward_core::sync::Mutex;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::sync::Arc;

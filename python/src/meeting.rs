@@ -3,8 +3,8 @@
 use crate::ending;
 use crate::fault::Answer;
 use crate::progress::Report;
-use parking_lot::Mutex;
 use plugward_core::sandbox::{Handoff, Next, Stage};
+use plugward_core::sync::Mutex;
 use pyo3::prelude::*;
 use std::time::Instant;
 
