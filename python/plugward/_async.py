@@ -32,12 +32,12 @@ async def acall(
     waits for it, and a call whose task was cancelled goes on until its own deadline.
     """
     begun = runtime._begin(plugin, tool, args, deadline_ms, progress)
-    if begun == ():
+    if isinstance(begun, int):
+        begun = await _turn(runtime, waiting, begun, (plugin, tool, args, deadline_ms, progress))
+    if isinstance(begun, tuple):
         # The plugin runs in a worker process or in native code; what waits for it is a thread.
         call = functools.partial(runtime.call, plugin, tool, args, deadline_ms=deadline_ms, progress=progress)
         return await asyncio.to_thread(call)
-    if isinstance(begun, int):
-        begun = await _turn(runtime, waiting, begun, (plugin, tool, args, deadline_ms, progress))
     if isinstance(begun, _native.Outcome):
         return begun
     try:
@@ -51,7 +51,7 @@ async def acall(
 
 async def _turn(
     runtime: _native.Runtime, waiting: Counter[str], queue: int, ask: tuple[Any, ...]
-) -> _native.Outcome | _native.PendingCall:
+) -> _native.Outcome | _native.PendingCall | tuple[()]:
     """Wait for a turn at a plugin that is full, as one of at most `queue`."""
     plugin, tool, _, deadline_ms, _ = ask
     if waiting[plugin] >= queue:
