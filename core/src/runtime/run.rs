@@ -292,17 +292,20 @@ fn wait(
 ) -> Answer {
     let limit = ticket.limit().unwrap_or_default();
     loop {
+        let past = || ticket.deadline().is_some_and(|d| Instant::now() >= d);
         match meeting.next(ticket.deadline()) {
             Next::Done(answer) => return answer,
             Next::Message(Progress {
                 current,
                 total,
                 go_on,
-            }) => {
+            }) if !past() => {
                 let answer = options.progress.as_ref().is_none_or(|p| p(current, total));
                 let _ = go_on.try_send(answer);
             }
-            Next::Deadline => match meeting.abandon() {
+            // A flood of reports must not carry the caller past its deadline; a report that is
+            // dropped tells the plugin to stop.
+            Next::Message(_) | Next::Deadline => match meeting.abandon() {
                 Stage::Done => {}
                 Stage::Queued | Stage::Abandoned => return Err(Fault::QueueTimeout { limit }),
                 Stage::Running => {

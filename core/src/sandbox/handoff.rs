@@ -106,15 +106,11 @@ impl<T, M> Handoff<T, M> {
         Ok(())
     }
 
-    /// Waits for the next thing that concerns the caller.
+    /// Waits for the next thing that concerns the caller. What is there already comes first, also
+    /// where `deadline` has passed: a deadline of now looks without waiting.
     pub fn next(&self, deadline: Option<Instant>) -> Next<T, M> {
         let mut inner = self.inner.lock();
         loop {
-            // A flood of messages must not carry the caller past its deadline.
-            let past = !inner.messages.is_empty() && deadline.is_some_and(|d| Instant::now() >= d);
-            if past && inner.result.is_none() {
-                return Next::Deadline;
-            }
             if let Some(message) = inner.messages.pop_front() {
                 return Next::Message(message);
             }
