@@ -159,7 +159,9 @@ def test_the_interpreter_ends_while_the_log_is_being_written() -> None:
 
 def test_ctrl_c_reaches_a_host_that_waits() -> None:
     code = """
-        import plugward, threading, time
+        import plugward, signal, threading, time
+        # A shell lets what it runs in the background ignore SIGINT, and children inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         runtime = plugward.Runtime(logging=False)
         runtime.add_host("p", {"t": lambda: time.sleep(3600)}, isolation="thread")
         print("ready", flush=True)
