@@ -22,6 +22,7 @@ __all__ = [
     "interpreter_ends",
     "read_manifest",
     "run_sandboxed",
+    "serve_worker",
 ]
 
 __version__: str
