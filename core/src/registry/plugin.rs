@@ -14,7 +14,7 @@ use crate::sync::Mutex;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Where a plugin comes from: enough to begin its next generation.
@@ -71,7 +71,7 @@ pub struct Plugin {
     pub(crate) removed: AtomicBool,
     pub(crate) last_used_ns: AtomicU64,
     pub(crate) ready_ns: AtomicU64,
-    pub(crate) abandoned_before: Mutex<Vec<std::sync::Weak<AtomicU32>>>,
+    pub(crate) abandoned_before: Mutex<Vec<std::sync::Weak<AtomicI32>>>,
     pub(crate) supervision: Mutex<Supervision>,
     latencies: Mutex<BTreeMap<String, Arc<Histogram>>>,
     /// Orders the note and the word. Held for a few stores only and never while other code runs,
@@ -152,7 +152,7 @@ impl Plugin {
         let mut before = self.abandoned_before.lock();
         before.retain(|counter| counter.strong_count() > 0);
         let counters = before.iter().filter_map(std::sync::Weak::upgrade);
-        now + counters.map(|n| n.load(Ordering::Relaxed)).sum::<u32>()
+        now + counters.map(|n| crate::sandbox::stuck(&n)).sum::<u32>()
     }
 
     /// The histogram of a tool, the same over all generations.

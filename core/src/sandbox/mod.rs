@@ -8,4 +8,5 @@ mod handoff;
 mod pool;
 
 pub use handoff::{Handoff, Next, Stage};
+pub(crate) use pool::stuck;
 pub use pool::{Pool, ThreadHost};

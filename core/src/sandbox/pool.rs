@@ -10,7 +10,7 @@ use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Work for a pool.
 type Job = Box<dyn FnOnce() + Send>;
@@ -33,7 +33,7 @@ struct Shared {
     limit: u32,
     queue: Mutex<Queue>,
     work: Condvar,
-    abandoned: Arc<AtomicU32>,
+    abandoned: Arc<AtomicI32>,
     host: Option<Arc<dyn ThreadHost>>,
 }
 
@@ -100,26 +100,22 @@ impl Pool {
         queue.threads = queue.threads.saturating_sub(1);
     }
 
-    /// An abandoned thread has come back; its own loop ends it.
+    /// An abandoned thread has come back; its own loop ends it. It may be back before its caller has
+    /// said [`Pool::abandon_one`]: the count is then below zero for that moment.
     pub fn returned_one(&self) {
-        let _ = self
-            .0
-            .abandoned
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
-                Some(n.saturating_sub(1))
-            });
+        self.0.abandoned.fetch_sub(1, Ordering::Relaxed);
         self.0.queue.lock().threads += 1;
     }
 
     /// How many abandoned threads are still stuck.
     #[must_use]
     pub fn abandoned(&self) -> u32 {
-        self.0.abandoned.load(Ordering::Relaxed)
+        stuck(&self.0.abandoned)
     }
 
     /// The counter behind [`Pool::abandoned`]; it outlives the pool, and holding it keeps no plugin
     /// alive.
-    pub(crate) fn abandoned_counter(&self) -> &Arc<AtomicU32> {
+    pub(crate) fn abandoned_counter(&self) -> &Arc<AtomicI32> {
         &self.0.abandoned
     }
 
@@ -139,6 +135,11 @@ impl Pool {
         self.0.work.notify_all();
         drop(dropped);
     }
+}
+
+/// What a counter of [`Pool::abandoned_counter`] says.
+pub(crate) fn stuck(counter: &AtomicI32) -> u32 {
+    counter.load(Ordering::Relaxed).max(0).unsigned_abs()
 }
 
 impl Drop for Pool {
@@ -185,6 +186,16 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
     use std::time::Duration;
+
+    /// It was once counted as stuck for ever.
+    #[test]
+    fn a_thread_that_is_back_before_it_is_given_up_is_not_stuck() {
+        let pool = Pool::new("test", 1, None);
+        pool.returned_one();
+        assert_eq!(pool.abandoned(), 0);
+        pool.abandon_one();
+        assert_eq!(pool.abandoned(), 0);
+    }
 
     #[test]
     fn a_stuck_thread_is_replaced_and_a_panic_ends_nothing() {
