@@ -12,6 +12,7 @@ target="$(rustc -vV | sed -n 's/^host: //p')"
 export RUSTC_BOOTSTRAP=1
 export TSAN_OPTIONS="halt_on_error=0 history_size=7 suppressions=$ROOT/scripts/tsan.supp ${TSAN_OPTIONS:-}"
 export ASAN_OPTIONS="detect_leaks=1 ${ASAN_OPTIONS:-}"
+export LSAN_OPTIONS="suppressions=$ROOT/scripts/lsan.supp ${LSAN_OPTIONS:-}"
 
 # A sanitizer that is not on would pass everything: show that it catches what it must.
 prove() {
