@@ -126,7 +126,7 @@ def run_blocking(handler: Callable[..., Any], kwargs: Mapping[str, Any], seconds
 
     A helper thread was rejected: callbacks and thread-bound objects of the caller must stay on its thread.
     """
-    with _no_running_loop():
+    with no_running_loop():
         loop = asyncio.new_event_loop()
         try:
             return loop.run_until_complete(_limited(handler, kwargs, seconds))
@@ -135,7 +135,7 @@ def run_blocking(handler: Callable[..., Any], kwargs: Mapping[str, Any], seconds
 
 
 @contextmanager
-def _no_running_loop() -> Iterator[None]:
+def no_running_loop() -> Iterator[None]:
     """Set the loop and the task that run on this thread aside."""
     running = asyncio._get_running_loop()
     if running is None:

@@ -6,9 +6,10 @@ import asyncio
 import functools
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+
+from plugward._async import no_running_loop
 
 MAX_TEXT = 1 << 20
 
@@ -24,7 +25,7 @@ def complete(awaitable: Awaitable[Any]) -> Any:
 
     A helper thread was rejected: callbacks and thread-bound objects (a SQLite session) must stay on the caller's.
     """
-    with _no_running_loop():
+    with no_running_loop():
         loop = asyncio.new_event_loop()
         task = loop.create_task(_await(awaitable))
         try:
@@ -52,24 +53,6 @@ async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
         leftover.cancel()
     await asyncio.gather(*leftovers, return_exceptions=True)
     await loop.shutdown_asyncgens()
-
-
-@contextmanager
-def _no_running_loop() -> Iterator[None]:
-    """Set the loop and task that run on this thread aside, so that another loop may run in their place."""
-    running = asyncio._get_running_loop()
-    if running is None:
-        yield
-        return
-    swap = getattr(asyncio.tasks, "_swap_current_task", None)  # Python 3.12 and later
-    task = swap(running, None) if swap else None
-    asyncio._set_running_loop(None)
-    try:
-        yield
-    finally:
-        asyncio._set_running_loop(running)
-        if swap:
-            swap(running, task)
 
 
 def error_text(error: BaseException) -> str:
