@@ -67,6 +67,8 @@ enum plugward_code {
     PLUGWARD_CODE_CHECK_PACKAGE_REQUIREMENT = 1404,
     /** PW-PKG-005: a package is installed but importing it fails or crashes */
     PLUGWARD_CODE_CHECK_PACKAGE_IMPORT = 1405,
+    /** PW-PKG-006: a package's installation is damaged */
+    PLUGWARD_CODE_CHECK_PACKAGE_BROKEN = 1406,
     /* Environment and platform */
     /** PW-ENV-001: an environment variable that the plugin needs is not set */
     PLUGWARD_CODE_CHECK_ENVIRONMENT = 1421,
@@ -74,6 +76,8 @@ enum plugward_code {
     PLUGWARD_CODE_CHECK_EXECUTABLE = 1422,
     /** PW-ENV-003: the plugin does not support this platform or interpreter version */
     PLUGWARD_CODE_CHECK_PLATFORM = 1423,
+    /** PW-ENV-004: the plugin's own Python interpreter cannot be used */
+    PLUGWARD_CODE_CHECK_INTERPRETER = 1424,
     /* GPU */
     /** PW-GPU-001: a GPU is needed and no NVIDIA driver is installed */
     PLUGWARD_CODE_GPU_NO_DRIVER = 1501,

@@ -80,12 +80,16 @@ export const Code = {
   CheckPackageRequirement: "PW-PKG-004",
   /** a package is installed but importing it fails or crashes */
   CheckPackageImport: "PW-PKG-005",
+  /** a package's installation is damaged */
+  CheckPackageBroken: "PW-PKG-006",
   /** an environment variable that the plugin needs is not set */
   CheckEnvironment: "PW-ENV-001",
   /** a program that the plugin needs is not on PATH */
   CheckExecutable: "PW-ENV-002",
   /** the plugin does not support this platform or interpreter version */
   CheckPlatform: "PW-ENV-003",
+  /** the plugin's own Python interpreter cannot be used */
+  CheckInterpreter: "PW-ENV-004",
   /** a GPU is needed and no NVIDIA driver is installed */
   GpuNoDriver: "PW-GPU-001",
   /** a GPU is needed and the driver sees none */
@@ -517,6 +521,16 @@ export const CATALOGUE = {
     cause: "its import raised, or ended the process that tried it",
     remedy: "reinstall the package; the message holds the last lines of the attempt",
   },
+  "PW-PKG-006": {
+    name: "CheckPackageBroken",
+    number: 1406,
+    type: "PluginUnavailable",
+    httpStatus: 503,
+    retryable: false,
+    message: "a package's installation is damaged",
+    cause: "its metadata or its modules are missing although it counts as installed",
+    remedy: "reinstall the package: pip install --force-reinstall PACKAGE",
+  },
   "PW-ENV-001": {
     name: "CheckEnvironment",
     number: 1421,
@@ -546,6 +560,16 @@ export const CATALOGUE = {
     message: "the plugin does not support this platform or interpreter version",
     cause: "its manifest asks for another one",
     remedy: "run it on a platform or interpreter that the message names",
+  },
+  "PW-ENV-004": {
+    name: "CheckInterpreter",
+    number: 1424,
+    type: "PluginUnavailable",
+    httpStatus: 503,
+    retryable: false,
+    message: "the plugin's own Python interpreter cannot be used",
+    cause: "the manifest's key python names a program that is missing, does not start or does not answer",
+    remedy: "make the environment (python -m venv), or correct the key python in the manifest",
   },
   "PW-GPU-001": {
     name: "GpuNoDriver",

@@ -46,9 +46,11 @@ class Code(str, Enum):
     CHECK_PACKAGE_TRANSITIVE = "PW-PKG-003"
     CHECK_PACKAGE_REQUIREMENT = "PW-PKG-004"
     CHECK_PACKAGE_IMPORT = "PW-PKG-005"
+    CHECK_PACKAGE_BROKEN = "PW-PKG-006"
     CHECK_ENVIRONMENT = "PW-ENV-001"
     CHECK_EXECUTABLE = "PW-ENV-002"
     CHECK_PLATFORM = "PW-ENV-003"
+    CHECK_INTERPRETER = "PW-ENV-004"
     GPU_NO_DRIVER = "PW-GPU-001"
     GPU_NO_DEVICE = "PW-GPU-002"
     GPU_HIDDEN = "PW-GPU-003"
@@ -439,6 +441,16 @@ _ENTRIES: Final = (
         remedy="reinstall the package; the message holds the last lines of the attempt",
     ),
     CatalogueEntry(
+        code=Code.CHECK_PACKAGE_BROKEN,
+        number=1406,
+        kind="PluginUnavailable",
+        http_status=503,
+        retryable=False,
+        message="a package's installation is damaged",
+        cause="its metadata or its modules are missing although it counts as installed",
+        remedy="reinstall the package: pip install --force-reinstall PACKAGE",
+    ),
+    CatalogueEntry(
         code=Code.CHECK_ENVIRONMENT,
         number=1421,
         kind="PluginUnavailable",
@@ -467,6 +479,16 @@ _ENTRIES: Final = (
         message="the plugin does not support this platform or interpreter version",
         cause="its manifest asks for another one",
         remedy="run it on a platform or interpreter that the message names",
+    ),
+    CatalogueEntry(
+        code=Code.CHECK_INTERPRETER,
+        number=1424,
+        kind="PluginUnavailable",
+        http_status=503,
+        retryable=False,
+        message="the plugin's own Python interpreter cannot be used",
+        cause="the manifest's key python names a program that is missing, does not start or does not answer",
+        remedy="make the environment (python -m venv), or correct the key python in the manifest",
     ),
     CatalogueEntry(
         code=Code.GPU_NO_DRIVER,

@@ -15,12 +15,12 @@ type Told = (String, bool, Option<String>, String, String, String, u64);
 
 /// Findings about the packages that a manifest asks for; nothing is imported.
 pub(crate) fn packages(manifest: &Manifest) -> Vec<Finding> {
-    if manifest.dependencies.is_empty() && manifest.python.is_none() {
+    if manifest.dependencies.is_empty() && manifest.python_range().is_none() {
         return Vec::new();
     }
     let start = Instant::now();
     Python::try_attach(|py| {
-        let asked = (&manifest.dependencies, manifest.python.as_deref());
+        let asked = (&manifest.dependencies, manifest.python_range());
         let told = names::check_packages(py)
             .and_then(|f| f.call1(asked))
             .and_then(|f| f.extract::<Vec<Told>>());

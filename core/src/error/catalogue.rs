@@ -170,6 +170,9 @@ catalogue! {
     CheckPackageImport = 1405, "PW-PKG-005", "PluginUnavailable", 503, false,
         "a package is installed but importing it fails or crashes", "its import raised, or ended the process that tried it",
         "reinstall the package; the message holds the last lines of the attempt";
+    CheckPackageBroken = 1406, "PW-PKG-006", "PluginUnavailable", 503, false,
+        "a package's installation is damaged", "its metadata or its modules are missing although it counts as installed",
+        "reinstall the package: pip install --force-reinstall PACKAGE";
     CheckEnvironment = 1421, "PW-ENV-001", "PluginUnavailable", 503, false,
         "an environment variable that the plugin needs is not set", "it is absent from the host's environment",
         "set the named variable before the host starts";
@@ -179,6 +182,9 @@ catalogue! {
     CheckPlatform = 1423, "PW-ENV-003", "PluginUnavailable", 503, false,
         "the plugin does not support this platform or interpreter version", "its manifest asks for another one",
         "run it on a platform or interpreter that the message names";
+    CheckInterpreter = 1424, "PW-ENV-004", "PluginUnavailable", 503, false,
+        "the plugin's own Python interpreter cannot be used", "the manifest's key python names a program that is missing, does not start or does not answer",
+        "make the environment (python -m venv), or correct the key python in the manifest";
 
     // GPU, each cause with its own code.
     GpuNoDriver = 1501, "PW-GPU-001", "PluginUnavailable", 503, false,

@@ -12,6 +12,7 @@ mod dialect;
 mod discover;
 mod expect;
 mod file;
+mod interpreter;
 mod nearest;
 mod parse;
 mod parts;
@@ -67,7 +68,8 @@ pub struct Manifest {
     /// Packages that must be installed, as requirement strings.
     #[serde(default)]
     pub dependencies: Vec<String>,
-    /// Range of Python versions.
+    /// Range of Python versions, or the plugin's own interpreter; see
+    /// [`Manifest::python_range`] and [`Manifest::python_interpreter`].
     #[serde(default)]
     pub python: Option<String>,
     /// Environment variables that must be set.
