@@ -219,7 +219,38 @@ enum plugward_code {
     PLUGWARD_CODE_WORKER_LIMIT = 2411,
     /* Supervision */
     /** PW-SUP-001: the plugin is quarantined */
-    PLUGWARD_CODE_SUPERVISOR_QUARANTINED = 2501
+    PLUGWARD_CODE_SUPERVISOR_QUARANTINED = 2501,
+    /* The VideoTracker plugin */
+    /** PW-VIDEO-001: libtorch was not found */
+    PLUGWARD_CODE_VIDEO_LIBTORCH_MISSING = 2701,
+    /** PW-VIDEO-002: libtorch has another version than the plugin was built for */
+    PLUGWARD_CODE_VIDEO_LIBTORCH_VERSION = 2702,
+    /** PW-VIDEO-003: libtorch cannot be opened */
+    PLUGWARD_CODE_VIDEO_LIBTORCH_OPEN = 2703,
+    /** PW-VIDEO-004: libtorch cannot use the device that the plugin is set to */
+    PLUGWARD_CODE_VIDEO_DEVICE = 2704,
+    /** PW-VIDEO-005: a model is not pinned */
+    PLUGWARD_CODE_VIDEO_MODEL_PIN = 2705,
+    /** PW-VIDEO-006: libtorch refused a model */
+    PLUGWARD_CODE_VIDEO_MODEL_LOAD = 2706,
+    /** PW-VIDEO-007: a model's answer does not fit its declared family */
+    PLUGWARD_CODE_VIDEO_MODEL_HEAD = 2707,
+    /** PW-VIDEO-008: the tool needs a model that the manifest does not name */
+    PLUGWARD_CODE_VIDEO_TOOL_MODEL = 2708,
+    /** PW-VIDEO-009: no ffmpeg program was found */
+    PLUGWARD_CODE_VIDEO_PROGRAM = 2709,
+    /** PW-VIDEO-010: the image cannot be decoded */
+    PLUGWARD_CODE_VIDEO_IMAGE = 2710,
+    /** PW-VIDEO-011: the video cannot be read */
+    PLUGWARD_CODE_VIDEO_FILE = 2711,
+    /** PW-VIDEO-012: a frame is larger than the plugin takes */
+    PLUGWARD_CODE_VIDEO_SIZE = 2712,
+    /** PW-VIDEO-013: the GPU has no memory left for this frame */
+    PLUGWARD_CODE_VIDEO_MEMORY = 2713,
+    /** PW-VIDEO-014: the model failed on this input */
+    PLUGWARD_CODE_VIDEO_MODEL_RUN = 2714,
+    /** PW-VIDEO-015: the annotated picture or video cannot be written */
+    PLUGWARD_CODE_VIDEO_OUTPUT = 2715
 };
 
 #endif /* PLUGWARD_ERRORS_H */

@@ -138,7 +138,13 @@ typedef struct plugward_host {
   uint32_t abi_version;
   /** Answers with one JSON value as text; it is copied. A second answer replaces the first. */
   plugward_status (*reply_json)(plugward_reply *reply, plugward_bytes json);
-  /** Describes a failure: the error's type (`"ValueError"`) and its message; both are copied. */
+  /**
+   * Describes a failure: the error's type (`"ValueError"`) and its message; both are copied.
+   *
+   * A type that is a code of docs/errors.md (`"PW-VIDEO-006"`) makes it that error, with its
+   * cause and remedy; the plugin goes on, since it knew what went wrong. From `create` and
+   * `validate`, a code of type PluginUnavailable makes the plugin UNAVAILABLE, not FAILED.
+   */
   plugward_status (*reply_error)(plugward_reply *reply,
                                  plugward_bytes kind,
                                  plugward_bytes message);

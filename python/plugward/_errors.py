@@ -118,6 +118,21 @@ class Code(str, Enum):
     WORKER_ENFORCEMENT = "PW-WORKER-010"
     WORKER_LIMIT = "PW-WORKER-011"
     SUPERVISOR_QUARANTINED = "PW-SUP-001"
+    VIDEO_LIBTORCH_MISSING = "PW-VIDEO-001"
+    VIDEO_LIBTORCH_VERSION = "PW-VIDEO-002"
+    VIDEO_LIBTORCH_OPEN = "PW-VIDEO-003"
+    VIDEO_DEVICE = "PW-VIDEO-004"
+    VIDEO_MODEL_PIN = "PW-VIDEO-005"
+    VIDEO_MODEL_LOAD = "PW-VIDEO-006"
+    VIDEO_MODEL_HEAD = "PW-VIDEO-007"
+    VIDEO_TOOL_MODEL = "PW-VIDEO-008"
+    VIDEO_PROGRAM = "PW-VIDEO-009"
+    VIDEO_IMAGE = "PW-VIDEO-010"
+    VIDEO_FILE = "PW-VIDEO-011"
+    VIDEO_SIZE = "PW-VIDEO-012"
+    VIDEO_MEMORY = "PW-VIDEO-013"
+    VIDEO_MODEL_RUN = "PW-VIDEO-014"
+    VIDEO_OUTPUT = "PW-VIDEO-015"
 
     def __str__(self) -> str:
         """Return the printed form."""
@@ -1164,6 +1179,162 @@ _ENTRIES: Final = (
         remedy=(
             "mend the cause, then clear the quarantine: Runtime.release(name), or `plugward quarantine --clear NAME`"
         ),
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_LIBTORCH_MISSING,
+        number=2701,
+        kind="PluginUnavailable",
+        http_status=503,
+        retryable=False,
+        message="libtorch was not found",
+        cause="no torch package lies where config.libtorch, PLUGWARD_LIBTORCH or the plugin's Python environment point",
+        remedy="install the torch package that the message names, or set PLUGWARD_LIBTORCH to its folder",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_LIBTORCH_VERSION,
+        number=2702,
+        kind="PluginUnavailable",
+        http_status=503,
+        retryable=False,
+        message="libtorch has another version than the plugin was built for",
+        cause="libtorch keeps no binary interface from one version to the next, so it was not opened",
+        remedy="install the torch version that the message names, or build the plugin against the installed one",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_LIBTORCH_OPEN,
+        number=2703,
+        kind="PluginUnavailable",
+        http_status=503,
+        retryable=False,
+        message="libtorch cannot be opened",
+        cause="one of its libraries, or one that they need, is missing or damaged",
+        remedy="reinstall the torch package together with the packages that it depends on",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_DEVICE,
+        number=2704,
+        kind="PluginUnavailable",
+        http_status=503,
+        retryable=False,
+        message="libtorch cannot use the device that the plugin is set to",
+        cause="config.device asks for CUDA, and libtorch does not see it",
+        remedy="look at the GPU findings of `plugward check`, or set config.device to cpu",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_MODEL_PIN,
+        number=2705,
+        kind="PluginUnavailable",
+        http_status=503,
+        retryable=False,
+        message="a model is not pinned",
+        cause=(
+            "a TorchScript file is a program, and libtorch does not notice a damaged one; only its sha256 vouches "
+            "for it"
+        ),
+        remedy="set models.NAME.sha256 in the manifest to the sum of the file that you trust (sha256sum FILE)",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_MODEL_LOAD,
+        number=2706,
+        kind="PluginUnavailable",
+        http_status=503,
+        retryable=False,
+        message="libtorch refused a model",
+        cause="the file is no TorchScript program of this libtorch, or needs an operator that is not there",
+        remedy="export the model again with torch.jit.save under a torch of the version that the message names",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_MODEL_HEAD,
+        number=2707,
+        kind="PluginUnavailable",
+        http_status=503,
+        retryable=False,
+        message="a model's answer does not fit its declared family",
+        cause="plugward.json in the archive names another head, class count or input size than the model has",
+        remedy="correct the metadata, or name the model that belongs to the tool",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_TOOL_MODEL,
+        number=2708,
+        kind="PluginUnavailable",
+        http_status=503,
+        retryable=False,
+        message="the tool needs a model that the manifest does not name",
+        cause="models in the manifest has no entry for this tool",
+        remedy="add the model that the message names, with its sha256, to models in the manifest",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_PROGRAM,
+        number=2709,
+        kind="PluginUnavailable",
+        http_status=503,
+        retryable=False,
+        message="no ffmpeg program was found",
+        cause=(
+            "none lies where config.ffmpeg, PLUGWARD_FFMPEG, PATH or the imageio_ffmpeg package point, or it may not "
+            "be started"
+        ),
+        remedy="install ffmpeg, or set PLUGWARD_FFMPEG to it; the manifest must grant permissions.subprocess",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_IMAGE,
+        number=2710,
+        kind="InvalidInput",
+        http_status=422,
+        retryable=False,
+        message="the image cannot be decoded",
+        cause="it is damaged, cut off, or of a format that is not supported",
+        remedy="send a whole PNG, JPEG, WebP, BMP or GIF, or raw RGB as an array",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_FILE,
+        number=2711,
+        kind="InvalidInput",
+        http_status=422,
+        retryable=False,
+        message="the video cannot be read",
+        cause="it is missing, damaged, cut off before its first frame, or no video",
+        remedy="check that the file plays; the message holds what ffmpeg said",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_SIZE,
+        number=2712,
+        kind="InvalidInput",
+        http_status=413,
+        retryable=False,
+        message="a frame is larger than the plugin takes",
+        cause="its width, height or pixel count passes the bound",
+        remedy="scale the frame down, or raise config.max_pixels in the manifest",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_MEMORY,
+        number=2713,
+        kind="ResourceExhausted",
+        http_status=507,
+        retryable=True,
+        message="the GPU has no memory left for this frame",
+        cause="the model and other processes hold the rest; what the call had taken was freed",
+        remedy="try again, lower config.batch, or use a card with more memory",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_MODEL_RUN,
+        number=2714,
+        kind="PluginError",
+        http_status=500,
+        retryable=False,
+        message="the model failed on this input",
+        cause="libtorch raised an error while the model ran",
+        remedy="look at the message; run the model on the same frame in Python to see more",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_OUTPUT,
+        number=2715,
+        kind="PluginError",
+        http_status=500,
+        retryable=False,
+        message="the annotated picture or video cannot be written",
+        cause="ffmpeg or the disk refused it, or the folder is not granted",
+        remedy="add the folder to permissions.write in the manifest, or let the plugin choose its scratch folder",
     ),
 )
 

@@ -4,7 +4,7 @@ use crate::generators::Result;
 use plugward_core::error::{Code, Row};
 
 /// The areas in catalogue order: the middle of the code, and a title.
-const AREAS: [(&str, &str); 14] = [
+const AREAS: [(&str, &str); 15] = [
     ("MAN", "Manifest"),
     ("REG", "Registry"),
     ("LIFE", "Lifecycle"),
@@ -19,6 +19,7 @@ const AREAS: [(&str, &str); 14] = [
     ("RT", "The runtime"),
     ("WORKER", "Worker processes"),
     ("SUP", "Supervision"),
+    ("VIDEO", "The VideoTracker plugin"),
 ];
 
 /// Every row of the catalogue.

@@ -44,6 +44,10 @@ pub struct Host {
     /// Answers with one JSON value as text; it is copied. A second answer replaces the first.
     pub reply_json: Option<unsafe extern "C" fn(reply: *mut Reply, json: Bytes) -> Status>,
     /// Describes a failure: the error's type (`"ValueError"`) and its message; both are copied.
+    ///
+    /// A type that is a code of docs/errors.md (`"PW-VIDEO-006"`) makes it that error, with its
+    /// cause and remedy; the plugin goes on, since it knew what went wrong. From `create` and
+    /// `validate`, a code of type PluginUnavailable makes the plugin UNAVAILABLE, not FAILED.
     pub reply_error:
         Option<unsafe extern "C" fn(reply: *mut Reply, kind: Bytes, message: Bytes) -> Status>,
     /// Adds a tensor to the answer; it is copied. CPU tensors only.

@@ -158,10 +158,11 @@ impl Fault {
     /// Whether the plugin, not its caller, is counted an error.
     #[must_use]
     pub fn counts(&self) -> bool {
-        !matches!(
-            self,
-            Fault::RefusedInput { .. } | Fault::QueueTimeout { .. } | Fault::Cancelled
-        )
+        match self {
+            Fault::RefusedInput { .. } | Fault::QueueTimeout { .. } | Fault::Cancelled => false,
+            Fault::Error(error) => error.code().row().kind != "InvalidInput",
+            _ => true,
+        }
     }
 
     /// What may have happened to the outside world.

@@ -402,4 +402,51 @@ catalogue! {
     SupervisorQuarantined = 2501, "PW-SUP-001", "PluginQuarantined", 503, false,
         "the plugin is quarantined", "it failed more often than its restart budget allows",
         "mend the cause, then clear the quarantine: Runtime.release(name), or `plugward quarantine --clear NAME`";
+
+    // The VideoTracker plugin.
+    VideoLibtorchMissing = 2701, "PW-VIDEO-001", "PluginUnavailable", 503, false,
+        "libtorch was not found", "no torch package lies where config.libtorch, PLUGWARD_LIBTORCH or the plugin's Python environment point",
+        "install the torch package that the message names, or set PLUGWARD_LIBTORCH to its folder";
+    VideoLibtorchVersion = 2702, "PW-VIDEO-002", "PluginUnavailable", 503, false,
+        "libtorch has another version than the plugin was built for", "libtorch keeps no binary interface from one version to the next, so it was not opened",
+        "install the torch version that the message names, or build the plugin against the installed one";
+    VideoLibtorchOpen = 2703, "PW-VIDEO-003", "PluginUnavailable", 503, false,
+        "libtorch cannot be opened", "one of its libraries, or one that they need, is missing or damaged",
+        "reinstall the torch package together with the packages that it depends on";
+    VideoDevice = 2704, "PW-VIDEO-004", "PluginUnavailable", 503, false,
+        "libtorch cannot use the device that the plugin is set to", "config.device asks for CUDA, and libtorch does not see it",
+        "look at the GPU findings of `plugward check`, or set config.device to cpu";
+    VideoModelPin = 2705, "PW-VIDEO-005", "PluginUnavailable", 503, false,
+        "a model is not pinned", "a TorchScript file is a program, and libtorch does not notice a damaged one; only its sha256 vouches for it",
+        "set models.NAME.sha256 in the manifest to the sum of the file that you trust (sha256sum FILE)";
+    VideoModelLoad = 2706, "PW-VIDEO-006", "PluginUnavailable", 503, false,
+        "libtorch refused a model", "the file is no TorchScript program of this libtorch, or needs an operator that is not there",
+        "export the model again with torch.jit.save under a torch of the version that the message names";
+    VideoModelHead = 2707, "PW-VIDEO-007", "PluginUnavailable", 503, false,
+        "a model's answer does not fit its declared family", "plugward.json in the archive names another head, class count or input size than the model has",
+        "correct the metadata, or name the model that belongs to the tool";
+    VideoToolModel = 2708, "PW-VIDEO-008", "PluginUnavailable", 503, false,
+        "the tool needs a model that the manifest does not name", "models in the manifest has no entry for this tool",
+        "add the model that the message names, with its sha256, to models in the manifest";
+    VideoProgram = 2709, "PW-VIDEO-009", "PluginUnavailable", 503, false,
+        "no ffmpeg program was found", "none lies where config.ffmpeg, PLUGWARD_FFMPEG, PATH or the imageio_ffmpeg package point, or it may not be started",
+        "install ffmpeg, or set PLUGWARD_FFMPEG to it; the manifest must grant permissions.subprocess";
+    VideoImage = 2710, "PW-VIDEO-010", "InvalidInput", 422, false,
+        "the image cannot be decoded", "it is damaged, cut off, or of a format that is not supported",
+        "send a whole PNG, JPEG, WebP, BMP or GIF, or raw RGB as an array";
+    VideoFile = 2711, "PW-VIDEO-011", "InvalidInput", 422, false,
+        "the video cannot be read", "it is missing, damaged, cut off before its first frame, or no video",
+        "check that the file plays; the message holds what ffmpeg said";
+    VideoSize = 2712, "PW-VIDEO-012", "InvalidInput", 413, false,
+        "a frame is larger than the plugin takes", "its width, height or pixel count passes the bound",
+        "scale the frame down, or raise config.max_pixels in the manifest";
+    VideoMemory = 2713, "PW-VIDEO-013", "ResourceExhausted", 507, true,
+        "the GPU has no memory left for this frame", "the model and other processes hold the rest; what the call had taken was freed",
+        "try again, lower config.batch, or use a card with more memory";
+    VideoModelRun = 2714, "PW-VIDEO-014", "PluginError", 500, false,
+        "the model failed on this input", "libtorch raised an error while the model ran",
+        "look at the message; run the model on the same frame in Python to see more";
+    VideoOutput = 2715, "PW-VIDEO-015", "PluginError", 500, false,
+        "the annotated picture or video cannot be written", "ffmpeg or the disk refused it, or the folder is not granted",
+        "add the folder to permissions.write in the manifest, or let the plugin choose its scratch folder";
 }

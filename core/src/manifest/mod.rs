@@ -105,6 +105,9 @@ pub struct Manifest {
     /// A golden call made at load.
     #[serde(default)]
     pub probe: Option<Probe>,
+    /// The plugin's own settings.
+    #[serde(default)]
+    pub config: serde_json::Map<String, Value>,
     /// The key of a result that marks an error.
     #[serde(default)]
     pub error_field: Option<String>,
@@ -192,6 +195,7 @@ impl Manifest {
             require_enforcement: false,
             depends_on: Vec::new(),
             probe: None,
+            config: serde_json::Map::new(),
             error_field: None,
             tools: Vec::new(),
             dir: None,

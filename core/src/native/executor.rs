@@ -101,7 +101,10 @@ fn step(
         Ok(STATUS_OK) => Ok(()),
         Ok(other) => {
             let (kind, message) = answer.words(&format!("{what} answered status {other}"));
-            Err(Error::new(code).with_message(format!("{kind}: {message}")))
+            Err(match Code::from_code(&kind) {
+                Some(named) => Error::new(named).with_message(message),
+                None => Error::new(code).with_message(format!("{kind}: {message}")),
+            })
         }
         Err(Thrown(text)) => {
             Err(Error::new(code).with_message(format!("{what} threw a C++ exception: {text}")))
@@ -180,22 +183,30 @@ fn classify(
         Ok(STATUS_OK) => answer
             .into_reply()
             .map_err(|why| Fault::Error(Error::new(Code::CallUnserializable).with_message(why))),
-        Ok(STATUS_INVALID_INPUT) => Err(Fault::RefusedInput {
-            message: answer.words("the plugin refused its input").1,
-        }),
+        Ok(STATUS_INVALID_INPUT) => {
+            let (kind, message) = answer.words("the plugin refused its input");
+            Err(named(&kind, &message).unwrap_or(Fault::RefusedInput { message }))
+        }
         Ok(STATUS_CANCELLED) => Err(Fault::Cancelled),
         Ok(other) => {
             let (kind, message) = answer.words(&format!("the plugin answered status {other}"));
-            Err(Fault::Raised {
+            Err(named(&kind, &message).unwrap_or(Fault::Raised {
                 kind,
                 message,
                 traceback: None,
-            })
+            }))
         }
         Err(Thrown(text)) => Err(Fault::Panicked {
             message: format!("C++ exception: {text}"),
         }),
     }
+}
+
+/// An error that the plugin called by a code of the catalogue: it knew what went wrong, so its
+/// generation goes on.
+fn named(kind: &str, message: &str) -> Option<Fault> {
+    let error = Error::new(Code::from_code(kind)?).with_message(message);
+    Some(Fault::Error(error))
 }
 
 /// Functions that a C host already holds, instead of a library.

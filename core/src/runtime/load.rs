@@ -331,10 +331,18 @@ impl Runtime {
             None => build(),
             Some(pool) => bounded(pool, self.0.options.load_timeout, build),
         };
-        let (executor, tools) = made.map_err(failed)?;
+        let (executor, tools) = made.map_err(unmade)?;
         Ok(Arc::new(Generation::new(
             number, manifest, executor, tools, pool,
         )))
+    }
+}
+
+/// What could not be made for want of something else is UNAVAILABLE, as after a dependency check.
+fn unmade(error: Error) -> (Event, Error) {
+    match error.code().row().kind {
+        "PluginUnavailable" => (Event::DependencyMissing, error),
+        _ => failed(error),
     }
 }
 
