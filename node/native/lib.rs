@@ -16,3 +16,4 @@ mod signal;
 pub mod ticket;
 pub mod view;
 mod words;
+pub mod worker;

@@ -81,7 +81,9 @@ impl NativeRuntime {
                 thrown(&Error::new(Code::RuntimeInternal).with_message(e.to_string()))
             })?);
         guard(|| {
-            let options = read::<Options>(&options)?.into_core()?;
+            let mut options = read::<Options>(&options)?;
+            let program = std::mem::take(&mut options.worker);
+            let options = options.into_core()?;
             let patience = options.load_timeout + GRACE;
             let core = CoreRuntime::new(options)?;
             let seats = Arc::new(Seats::default());
@@ -109,6 +111,7 @@ impl NativeRuntime {
                 patience,
             };
             this.core.set_loader(Kind::Node, this.loader(String::new()));
+            offer_processes(&this.core, &program)?;
             Ok(this)
         })
     }
@@ -250,6 +253,25 @@ impl NativeRuntime {
             }))
         })
     }
+}
+
+/// Lets plugins that ask for a process of their own have one. It is not the default: a worker
+/// writes only where its manifest allows, and a plugin must have been written with that in mind.
+#[cfg(target_os = "linux")]
+fn offer_processes(core: &CoreRuntime, program: &[String]) -> Result<()> {
+    use plugward_core::worker::{Program, WorkerLoader};
+
+    if let Some((path, args)) = program.split_first() {
+        let loader = WorkerLoader::new(Program::new(path).with_args(args))?;
+        let loader = loader.with_checks(crate::packages::check);
+        core.set_worker_loader(Kind::Node, Arc::new(loader), false);
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn offer_processes(_: &CoreRuntime, _: &[String]) -> Result<()> {
+    Ok(())
 }
 
 pub(crate) fn to_json(value: &impl serde::Serialize) -> String {

@@ -45,15 +45,9 @@ impl NativeRuntime {
     /// Writes a log line under a plugin's name.
     #[napi]
     pub fn log(&self, plugin: Option<String>, level: String, text: String) {
-        let level = match level.as_str() {
-            "debug" => Level::Debug,
-            "warn" => Level::Warn,
-            "error" => Level::Error,
-            _ => Level::Info,
-        };
         self.core
             .log()
-            .write(Record::new(level, plugin.as_deref(), text));
+            .write(Record::new(level_of(&level), plugin.as_deref(), text));
     }
 
     /// The latest log records, as JSON.
@@ -102,4 +96,14 @@ fn event_of(word: &str) -> Result<Event> {
             return Err(Error::new(Code::AbiArgument).with_message(message));
         }
     })
+}
+
+/// A level by JavaScript's word for it.
+pub(crate) fn level_of(word: &str) -> Level {
+    match word {
+        "debug" => Level::Debug,
+        "warn" => Level::Warn,
+        "error" => Level::Error,
+        _ => Level::Info,
+    }
 }

@@ -33,6 +33,9 @@ pub(crate) struct Options {
     load_timeout_ms: Option<f64>,
     default_deadline_ms: Option<f64>,
     log_queue: Option<usize>,
+    /// The program of worker processes and its arguments.
+    #[serde(default)]
+    pub(crate) worker: Vec<String>,
 }
 
 impl Options {

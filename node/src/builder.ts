@@ -45,7 +45,7 @@ export function ownerOf(plugin: string, generation: number): string {
 
 /** What a build needs of its runtime. */
 export interface BuildSite {
-  readonly native: NativeRuntime;
+  readonly native: Pick<NativeRuntime, "log" | "expectWorker" | "forgetWorker">;
   readonly bus: EventBus;
   /** Workers by their token, so that a full heap finds its worker. */
   readonly workers: Map<number, OwnedWorker>;
@@ -86,8 +86,10 @@ async function buildFile(site: BuildSite, request: BuildRequest): Promise<BuiltE
   const entry = await resolveEntrypoint(manifest.entrypoint, request.dir, tag.startsWith(BARE));
   const plugin = { name: manifest.name, config: site.configs.get(tag) ?? {} };
   const log = (level: string, text: string): void => site.native.log(manifest.name, level, text);
+  // In a process of its own a module has the process to itself.
+  const onThisThread = manifest.isolation === "inline" || manifest.isolation === "process";
   const built =
-    manifest.isolation === "inline" && !entry.sandboxed
+    onThisThread && !entry.sandboxed
       ? await importInline(entry.file, entry.exportName, plugin, log)
       : await inWorker(site, request, { ...entry, plugin }, log, generation);
   return withManifestTools(built, manifest.tools);

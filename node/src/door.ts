@@ -4,9 +4,9 @@
  */
 import { type BuildRequest, type BuildSite, type HostTools, type OwnedWorker, build, ownerOf, startWorker } from "./builder";
 import { EventBus } from "./event_bus";
-import { type Executor, type Running, isRunning } from "./executor/executor";
+import { type Executor, OPEN_TOOL, type Running, isRunning } from "./executor/executor";
 import { KeepAlive } from "./keep_alive";
-import { Fact, loadAddon, type NativeEnded, type NativeRuntime, Refused, type Signal } from "./native";
+import { Fact, loadAddon, type NativeEnded, type NativeRuntime, Refused, type Signal, workerPath } from "./native";
 import { type ErrorValue, type Outcome, failure, outcomeOf } from "./outcome";
 import { errorValue, fromNative, native } from "./plugward_error";
 import { fault, type Fault, type Reply } from "./worker/fault";
@@ -48,7 +48,7 @@ export class Door implements BuildSite {
     this.#onLog = onLog;
     const { NativeRuntime } = loadAddon();
     const signal = signalOf(new WeakRef(this));
-    this.native = native(() => new NativeRuntime(JSON.stringify(options), onLog !== undefined, signal, this.#facts));
+    this.native = native(() => new NativeRuntime(JSON.stringify({ ...options, worker: [process.execPath, workerPath] }), onLog !== undefined, signal, this.#facts));
     this.bus = new EventBus({
       onFault: ({ event, what, error }) => this.native.log(null, "error", `a listener of "${event}" ${what}: ${textOf(error)}`),
     });
@@ -90,6 +90,9 @@ export class Door implements BuildSite {
   /** Calls an inline tool and answers at once; a tool that answers a promise is refused. */
   callSync<T>(plugin: string, tool: string, args: unknown, deadlineMs?: number): Outcome<T> {
     try {
+      if (!this.#executors.has(plugin) && this.#isElsewhere(plugin)) {
+        return failure(plugin, tool, errorValue("PW-CALL-015", "the plugin runs in a process of its own: use call()"));
+      }
       const entered = this.#enter(plugin, tool, args, deadlineMs);
       if (entered === "full") return failure(plugin, tool, errorValue("PW-CALL-009"));
       if (typeof entered !== "number") return failure(plugin, tool, entered);
@@ -232,6 +235,11 @@ export class Door implements BuildSite {
     for (const { id } of executor.tools ?? []) if (!routes.has(id)) routes.set(id, this.native.route(plugin, id));
   }
 
+  #isElsewhere(plugin: string): boolean {
+    const health = this.native.pluginHealth(plugin);
+    return health !== null && (JSON.parse(health) as { isolation: string }).isolation === "process";
+  }
+
   #openTool(plugin: string, error: ErrorValue): string | undefined {
     if (error.code !== "PW-REG-002") return undefined;
     const generations = [...(this.#executors.get(plugin)?.values() ?? [])];
@@ -288,8 +296,15 @@ export class Door implements BuildSite {
   }
 
   async #callCore<T>(plugin: string, tool: string, args: unknown, deadlineMs?: number): Promise<Outcome<T>> {
-    const text = jsonOf(args);
-    return JSON.parse(await this.ask((id) => this.native.call(id, plugin, tool, text, deadlineOf(deadlineMs)))) as Outcome<T>;
+    const ask = async (name: string, given: unknown): Promise<Outcome<T>> => {
+      const text = jsonOf(given);
+      return JSON.parse(await this.ask((id) => this.native.call(id, plugin, name, text, deadlineOf(deadlineMs)))) as Outcome<T>;
+    };
+    const outcome = await ask(tool, args);
+    if (outcome.ok || outcome.code !== "PW-REG-002" || this.native.kindOf(plugin) !== "node") return outcome;
+    // A plugin in a worker process that takes any command lists that one tool.
+    const open = await ask(OPEN_TOOL, { command: tool, payload: args });
+    return !open.ok && open.code === "PW-REG-002" ? outcome : { ...open, tool };
   }
 }
 

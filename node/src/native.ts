@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
-/** Tells JavaScript something: `done`, `error`, `build`, `call`, `stop`, `deadline`, `heap` or `log`. */
+/** Tells JavaScript something: `done`, `error`, `build`, `call`, `stop`, `deadline`, `heap` or `log`; in a worker process also `confine` and `exit`. */
 export type Signal = (kind: string, id: number, payload: string) => void;
 
 /** What became of a call. */
@@ -61,8 +61,22 @@ export interface NativeRuntime {
   forgetWorker(token: number): void;
 }
 
+/** A worker process's half of the protocol. */
+export interface NativeWorker {
+  /** Serves the host on threads of the addon; everything else comes as signals. */
+  serve(): void;
+  /** Confines this thread, as the signal `confine` asks. */
+  confine(): void;
+  /** False where nobody waits for the answer any more. */
+  answer(id: number, answer: string): boolean;
+  log(plugin: string | null, level: string, text: string): void;
+  expectWorker(token: number): void;
+  forgetWorker(token: number): void;
+}
+
 /** The addon. */
 export interface Addon {
+  readonly NodeWorker: new (signal: Signal) => NativeWorker;
   readonly NativeRuntime: new (options: string, logs: boolean, signal: Signal, facts: Float64Array) => NativeRuntime;
   /** Makes the calling worker end alone when its heap, or its buffers outside it, are full; false where that cannot be had. */
   guardHeap(token: number, bufferMb: number): boolean;
@@ -73,6 +87,9 @@ export interface Addon {
 
 /** Where the binary is: beside the package's `package.json`. */
 export const addonPath = join(__dirname, "../../plugward.node");
+
+/** The program of a worker process. */
+export const workerPath = join(__dirname, "worker_process.js");
 
 /** Loads the addon; may be called in any number of worker threads. */
 export function loadAddon(): Addon {

@@ -251,9 +251,11 @@ test("an inline module plugin runs on this thread", async () => {
 });
 
 test("process isolation that is not there is said, not weakened", async () => {
+  process.env.PLUGWARD_WORKER = "/not/there";
   const rt = fresh();
-  const [report] = await rt.load(modulePlugin("far", "module.exports = {}", { isolation: "process" }));
-  assert.equal(report?.error?.code, Code.LoadIsolation);
+  const [report] = await rt.load(modulePlugin("far", "", { kind: "native", entrypoint: "far.so", isolation: "process" }));
+  delete process.env.PLUGWARD_WORKER;
+  assert.equal(report?.error?.code, Code.WorkerProgram);
   assert.equal(report?.state, "UNAVAILABLE");
 });
 

@@ -147,6 +147,10 @@ pub struct Built {
     pub tools: Vec<BuiltTool>,
 }
 
+/// Work that confines the thread it runs on, and every thread that one starts; answers by which
+/// mechanisms.
+pub type Confine = Box<dyn FnOnce() -> Result<Value> + Send>;
+
 /// Makes generations of one kind of plugin, or of one plugin.
 pub trait Loader: Send + Sync + 'static {
     /// Checks dependencies that only this kind knows (packages).
@@ -159,6 +163,15 @@ pub trait Loader: Send + Sync + 'static {
     /// # Errors
     /// With the code of the step that failed: `LoadEntrypoint`, `LoadImport`, `LoadConstruct`...
     fn build(&self, manifest: &Manifest, context: &BuildContext) -> Result<Built>;
+
+    /// Runs `work` on the thread that will run the plugin's code, before it has seen any: some of
+    /// the kernel's mechanisms hold one thread and those that it starts. Worker processes ask this.
+    ///
+    /// # Errors
+    /// What `work` answers, or why it could not run.
+    fn confined(&self, work: Confine) -> Result<Value> {
+        work()
+    }
 
     /// Whether its plugins run in processes of their own.
     fn isolates(&self) -> bool {

@@ -16,7 +16,7 @@ mod ticket;
 pub use args::{Args, OwnedTensor, Reply};
 pub use buffer::{BUFFER, buffer_mark, buffer_places, read_mark};
 pub use executor::{
-    BuildContext, Built, BuiltTool, Call, DeathNotice, Executor, Loader, TensorView,
+    BuildContext, Built, BuiltTool, Call, Confine, DeathNotice, Executor, Loader, TensorView,
 };
 pub(crate) use fault::ms;
 pub use fault::{Fault, Interruption};

@@ -44,7 +44,11 @@ impl Plugin {
             let host = guest.segment.header().host_pid.load(Ordering::Relaxed);
             parent::take_children_along(host)?;
         }
-        let enforcement = confine::confine(&order, guest.segment.shape().lanes)?;
+        let (order, lanes) = (Arc::new(order), guest.segment.shape().lanes);
+        let held = Arc::clone(&order);
+        let enforcement = guest
+            .loader
+            .confined(Box::new(move || confine::confine(&held, lanes)))?;
         let timeout = request
             .control
             .deadline

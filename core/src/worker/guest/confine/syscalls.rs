@@ -9,7 +9,7 @@ use super::NOT;
 use crate::manifest::Permissions;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition,
-    SeccompFilter, SeccompRule, TargetArch, apply_filter, sock_filter,
+    SeccompFilter, SeccompRule, TargetArch, apply_filter_all_threads, sock_filter,
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ const NEVER: &[i64] = &[
 pub(super) fn restrict(permissions: &Permissions, report: &mut Map<String, Value>) {
     let done = filters(permissions).and_then(|all| {
         all.iter()
-            .try_for_each(|filter| apply_filter(filter).map_err(|e| e.to_string()))
+            .try_for_each(|filter| apply_filter_all_threads(filter).map_err(|e| e.to_string()))
     });
     let how = match done {
         Ok(()) => "seccomp".to_owned(),
