@@ -21,6 +21,7 @@ export interface PluginHealth {
   readonly pid: number | null;
   readonly in_flight: number;
   readonly waiting: number;
+  readonly spares: number;
   readonly abandoned_threads: number;
   readonly late_results: number;
   readonly quarantined: boolean;

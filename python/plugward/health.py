@@ -35,6 +35,7 @@ class PluginHealthResponse(BaseModel):
     pid: int | None = None
     in_flight: int = 0
     waiting: int = 0
+    spares: int = 0
     abandoned_threads: int = 0
     late_results: int = 0
     quarantined: bool = False

@@ -78,6 +78,11 @@ pub trait Executor: Send + Sync + 'static {
         None
     }
 
+    /// Whether it can take calls at all: false once the process that runs them has ended.
+    fn is_alive(&self) -> bool {
+        true
+    }
+
     /// Which mechanism holds each limit and permission, where any does.
     fn enforcement(&self) -> Option<&Value> {
         None

@@ -54,6 +54,8 @@ pub struct PluginHealth {
     pub in_flight: u32,
     /// Callers that wait for their turn.
     pub waiting: u32,
+    /// Warm spares that are ready.
+    pub spares: u32,
     /// Threads that hang in its code and that nobody waits for.
     pub abandoned_threads: u32,
     /// Late results that were discarded.
@@ -164,6 +166,7 @@ pub fn one(plugin: &Plugin) -> PluginHealth {
             .and_then(|g| g.executor.pid()),
         in_flight: status.in_flight,
         waiting: plugin.gate.waiting(),
+        spares: plugin.spares.ready(),
         abandoned_threads: plugin.abandoned_threads(),
         late_results: plugin.stats.late_results.load(Ordering::Relaxed),
         quarantined: plugin.supervision.lock().quarantined().is_some(),

@@ -209,6 +209,14 @@ impl Figures {
             gauge,
             rows,
         )?;
+        let rows = self.rows(|p| Gauge(p.spares.ready().into()));
+        family(
+            encoder,
+            "plugward_spares_ready",
+            "Warm spares that are ready",
+            gauge,
+            rows,
+        )?;
         let rows = self.rows(|p| Gauge(p.abandoned_threads().into()));
         family(
             encoder,

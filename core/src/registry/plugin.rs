@@ -9,7 +9,7 @@ use crate::lifecycle::{Event, Exit, State, StateWord, Status};
 use crate::log::{Level, Record};
 use crate::manifest::{Assumption, Manifest};
 use crate::metrics::{Histogram, Stats};
-use crate::supervisor::Supervision;
+use crate::supervisor::{Spares, Supervision};
 use crate::sync::Mutex;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::collections::BTreeMap;
@@ -73,6 +73,7 @@ pub struct Plugin {
     pub(crate) ready_ns: AtomicU64,
     pub(crate) abandoned_before: Mutex<Vec<std::sync::Weak<AtomicI32>>>,
     pub(crate) supervision: Mutex<Supervision>,
+    pub(crate) spares: Spares,
     latencies: Mutex<BTreeMap<String, Arc<Histogram>>>,
     /// Orders the note and the word. Held for a few stores only and never while other code runs,
     /// so it needs no timeout: a fault must be recorded, whatever else happens.
@@ -102,6 +103,7 @@ impl Plugin {
             ready_ns: AtomicU64::new(0),
             abandoned_before: Mutex::default(),
             supervision: Mutex::default(),
+            spares: Spares::default(),
             latencies: Mutex::default(),
             control: Mutex::new(()),
             log_window: AtomicU64::new(0),

@@ -253,6 +253,7 @@ impl Runtime {
         }
         let plugin = self.registry().remove(name)?;
         plugin.removed.store(true, Ordering::Release);
+        plugin.spares.close();
         plugin.next_generation();
         plugin.say(Level::Info, "unloaded".into(), None);
         Ok(())
@@ -262,6 +263,8 @@ impl Runtime {
     /// that no generation is built twice.
     fn begin(&self, plugin: &Arc<Plugin>, since: Instant) -> LoadReport {
         let number = plugin.status().generation;
+        // What was built before may be of other code or another manifest.
+        plugin.spares.clear();
         let error = self.steps(plugin, number).err().map(|(event, error)| {
             let findings = Some(Arc::clone(&plugin.note().findings));
             // Refused only where somebody restarted or unloaded it meanwhile; that is the newer truth.
@@ -275,6 +278,7 @@ impl Runtime {
                 format!("INITIALIZED, generation {number}, {took:.1} ms"),
                 None,
             );
+            self.keep_spares(plugin);
         }
         LoadReport::of(plugin, error, since)
     }
@@ -326,7 +330,7 @@ impl Runtime {
             on_death: death_notice(plugin, number),
         };
         let (owner, described) = (Arc::clone(plugin), Arc::clone(manifest));
-        let build = move || caught(|| build(&owner, &*loader, &described, &context));
+        let build = move || build_caught(&owner, &*loader, &described, &context);
         let made = match &pool {
             None => build(),
             Some(pool) => bounded(pool, self.0.options.load_timeout, build),
@@ -356,7 +360,18 @@ fn death_notice(plugin: &Arc<Plugin>, number: u32) -> DeathNotice {
     })
 }
 
-type Made = (Arc<dyn crate::call::Executor>, Vec<Tool>);
+/// A generation that was built: what runs its calls, and its tools.
+pub(crate) type Made = (Arc<dyn crate::call::Executor>, Vec<Tool>);
+
+/// Import, construction, validation and probe; a panic is an error.
+pub(crate) fn build_caught(
+    plugin: &Plugin,
+    loader: &dyn Loader,
+    manifest: &Manifest,
+    context: &BuildContext,
+) -> Result<Made> {
+    caught(|| build(plugin, loader, manifest, context))
+}
 
 fn build(
     plugin: &Plugin,

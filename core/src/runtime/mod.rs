@@ -7,6 +7,7 @@ mod view;
 mod workers;
 
 pub use load::LoadReport;
+pub(crate) use load::build_caught;
 pub use options::RuntimeOptions;
 pub use run::{Inside, panic_text};
 
@@ -193,6 +194,11 @@ impl Runtime {
         }
     }
 
+    /// How long import, construction and validation of one plugin may take.
+    pub(crate) fn load_timeout(&self) -> Duration {
+        self.0.options.load_timeout
+    }
+
     /// The deadline of calls that name none anywhere.
     #[must_use]
     pub fn default_deadline(&self) -> Option<Duration> {
@@ -209,6 +215,7 @@ impl Runtime {
         let plugins = self.0.registry.snapshot().plugins().to_vec();
         for plugin in plugins.iter().rev() {
             plugin.removed.store(true, Ordering::Release);
+            plugin.spares.close();
             plugin.next_generation();
         }
         self.0.watchdog.close();

@@ -7,6 +7,7 @@ use crate::lifecycle::{Event, State};
 use crate::manifest::{Assumption, Isolation, Kind, Manifest, Parsed};
 use crate::metrics::{self, RuntimeFigures};
 use crate::registry::Source;
+use crate::supervisor::wanted_spares;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -156,6 +157,12 @@ pub(super) fn not_enforced(manifest: &Manifest) -> Vec<Assumption> {
     };
     // A Node worker thread has a heap limit of its own; the others share the host's memory.
     let heap = manifest.kind == Kind::Node && manifest.effective_isolation() == Isolation::Thread;
+    if manifest.spares > wanted_spares(manifest) {
+        say(
+            "spares",
+            "are not kept: only plugins in worker processes that are restarted use them",
+        );
+    }
     let in_process = manifest.effective_isolation() != Isolation::Process;
     if manifest.limits.memory_mb.is_some() && in_process && !heap {
         say(

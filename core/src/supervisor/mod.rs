@@ -7,8 +7,10 @@
 //! often than its budget allows is *quarantined* until somebody releases it.
 
 mod budget;
+mod spares;
 
 pub(crate) use budget::{Decision, Supervision};
+pub(crate) use spares::{Spares, wanted as wanted_spares};
 
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::State;
@@ -44,8 +46,17 @@ impl Runtime {
         );
         match decision {
             Decision::Leave => {}
-            Decision::Restart(delay) => self.revive_after(delay, plugin.id, generation),
+            Decision::Restart(delay) => {
+                let plugin = self.registry().by_id(plugin.id);
+                // A spare is ready now; the wait is for what has to be made first.
+                if !plugin.as_ref().is_some_and(|p| self.promote(p, generation))
+                    && let Some(plugin) = plugin
+                {
+                    self.revive_after(delay, plugin.id, generation);
+                }
+            }
             Decision::Quarantine(reason) => {
+                plugin.spares.clear();
                 let error = Error::new(Code::SupervisorQuarantined).with_message(&reason);
                 plugin.say(Level::Error, format!("quarantined: {reason}"), Some(&error));
             }
@@ -76,6 +87,9 @@ impl Runtime {
             let status = plugin.status();
             status.generation == generation && status.state == State::Failed
         };
+        if self.promote(&plugin, generation) {
+            return;
+        }
         // Whoever holds the lock begins a generation himself, or ends the plugin.
         let Some(_one) = plugin.loading.try_lock().filter(|_| still(&plugin)) else {
             return;

@@ -35,6 +35,10 @@ impl Executor for WorkerExecutor {
         Some(self.link.child.pid())
     }
 
+    fn is_alive(&self) -> bool {
+        self.link.child.try_reap().is_none()
+    }
+
     fn enforcement(&self) -> Option<&Value> {
         Some(&self.enforcement)
     }
