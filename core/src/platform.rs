@@ -32,3 +32,33 @@ fn watch_forks() {
 
 #[cfg(not(unix))]
 fn watch_forks() {}
+
+/// `SIGSEGV` and the like.
+#[cfg(unix)]
+#[must_use]
+pub fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGILL => "SIGILL",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGINT => "SIGINT",
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGSYS => "SIGSYS",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGXCPU => "SIGXCPU",
+        libc::SIGXFSZ => "SIGXFSZ",
+        _ => "another signal",
+    }
+}
+
+/// The signal's number; this platform has no names for it.
+#[cfg(not(unix))]
+#[must_use]
+pub fn signal_name(_: i32) -> &'static str {
+    "a signal"
+}

@@ -11,8 +11,10 @@ mod fake_gpu;
 
 use fake_gpu::{Machine, codes, only};
 use plugward_core::Code;
-use plugward_core::check::{GpuNeeds, TorchSays};
+use plugward_core::check::{GpuNeeds, TorchAsk, TorchSays};
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]
 fn hidden_devices() {
@@ -180,4 +182,42 @@ fn torch_that_disagrees_with_the_driver() {
         error: String::new(),
     });
     only(&cpu.check(), Code::GpuTorchCpuBuild, "without CUDA");
+}
+
+/// Asking torch takes seconds and starts CUDA, so it is asked only where nothing else tells.
+#[test]
+fn torch_is_asked_only_where_driver_and_files_say_yes() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let asking = |machine: &mut Machine, answer: Result<TorchSays, String>| {
+        let count = Arc::clone(&asked);
+        machine.config.torch_ask = Some(TorchAsk::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            answer.clone()
+        }));
+    };
+    let no = || {
+        Ok(TorchSays {
+            available: false,
+            error: "no kernel image".into(),
+        })
+    };
+    let mut missing = Machine::new().torch(TORCH_CUDA_12);
+    asking(&mut missing, no());
+    only(&missing.check(), Code::GpuNoDriver, "neither");
+    for text in [TORCH_CPU, TORCH_CUDA_13] {
+        let mut machine = Machine::with_nvml(&[]).torch(text);
+        asking(&mut machine, no());
+        assert_eq!(codes(&machine.check()).len(), 1);
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    let mut machine = Machine::with_nvml(&[]).torch(TORCH_CUDA_12);
+    asking(&mut machine, no());
+    only(&machine.check(), Code::GpuTorchDisagrees, "no kernel image");
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    asking(&mut machine, Err("died of SIGSEGV".into()));
+    only(
+        &machine.check(),
+        Code::CheckPackageImport,
+        "it died of SIGSEGV",
+    );
 }

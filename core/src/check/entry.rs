@@ -61,6 +61,7 @@ fn gpu_config(manifest: &Manifest, config: &ProbeConfig) -> ProbeConfig {
     if !uses_torch(manifest) {
         config.torch = None;
         config.torch_says = None;
+        config.torch_ask = None;
     }
     config
 }

@@ -17,6 +17,8 @@ mod gpu;
 mod model;
 mod nvml;
 mod platform;
+mod surroundings;
+mod trial;
 
 pub use bounded::silent_places;
 pub use entry::{CheckOptions, check, check_with};
@@ -25,9 +27,12 @@ pub use executable::{check_executable, check_executable_in};
 pub use finding::{Finding, Subject};
 pub use gpu::{
     Device, GpuFacts, GpuFault, GpuNeeds, GpuProbe, Known, Memory, NvidiaProbe, Partition,
-    ProbeConfig, TorchBuild, TorchSays, check_gpu, check_gpu_at, check_gpu_with, read_torch,
+    ProbeConfig, TorchAsk, TorchBuild, TorchSays, check_gpu, check_gpu_at, check_gpu_with,
+    read_torch,
 };
 pub use model::{
     ModelNeed, ModelOptions, Progress, check_model, check_model_with, forget_checksums,
 };
 pub use platform::{PlatformNeeds, VersionNeed, check_platform};
+pub use surroundings::Surroundings;
+pub use trial::{Trial, TrialEnd, TrialOutcome};

@@ -7,7 +7,7 @@ use super::Runtime;
 use super::run::{Inside, panic_text};
 use super::workers::{by_process, isolation};
 use crate::call::{Args, BuildContext, Built, Call, DeathNotice, Loader};
-use crate::check::{self, Finding};
+use crate::check::Finding;
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::{Event, State};
 use crate::log::{Level, Logger};
@@ -293,7 +293,7 @@ impl Runtime {
                 Error::new(Code::LoadUnsupportedKind).with_message(message),
             )
         })?;
-        dependencies(plugin, &*loader, manifest, number)?;
+        self.dependencies(plugin, &*loader, manifest, number)?;
         isolation(manifest, &*loader)?;
         let pool = (manifest.effective_isolation() == Isolation::Thread).then(|| {
             Pool::new(
@@ -455,18 +455,6 @@ fn expected(value: &Value, schema: Option<&Value>) -> std::result::Result<(), St
     validator
         .validate(value)
         .map_err(|e| format!("its result: {e}"))
-}
-
-fn dependencies(plugin: &Plugin, loader: &dyn Loader, manifest: &Manifest, number: u32) -> Step {
-    let mut findings = check::check(manifest);
-    let more = catch_unwind(AssertUnwindSafe(|| loader.check(manifest)));
-    findings.extend(more.unwrap_or_default());
-    let missing = findings.iter().find_map(Finding::to_error);
-    plugin.set_findings(number, findings.into());
-    match missing {
-        Some(error) => Err((Event::DependencyMissing, error)),
-        None => Ok(()),
-    }
 }
 
 fn caught<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {

@@ -1,5 +1,6 @@
 //! One instance of Plugward in a host process.
 
+mod check;
 mod load;
 mod options;
 mod run;
@@ -12,6 +13,7 @@ pub use options::RuntimeOptions;
 pub use run::{Inside, panic_text};
 
 use crate::call::{CallOptions, Entry, Loader, Target, Ticket};
+use crate::check::Surroundings;
 use crate::deadline::{Expired, Watchdog};
 use crate::error::{Code, Error, Result};
 use crate::log::LogHub;
@@ -47,6 +49,7 @@ struct Inner {
     interrupter: Arc<Interrupt>,
     loaders: Mutex<HashMap<Kind, Arc<dyn Loader>>>,
     workers: Mutex<HashMap<Kind, workers::Offer>>,
+    surroundings: ArcSwapOption<Arc<dyn Surroundings>>,
     options: RuntimeOptions,
     closed: AtomicBool,
     forks: u32,
@@ -90,6 +93,7 @@ impl Runtime {
             interrupter,
             loaders,
             workers: Mutex::default(),
+            surroundings: ArcSwapOption::empty(),
             options,
             closed,
             forks,

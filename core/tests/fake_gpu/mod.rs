@@ -35,6 +35,7 @@ impl Machine {
             order: None,
             torch: None,
             torch_says: None,
+            torch_ask: None,
             bound: Duration::from_secs(30),
         };
         Self { folder, config }

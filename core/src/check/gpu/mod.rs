@@ -12,7 +12,8 @@ mod visible;
 
 pub use nvidia::NvidiaProbe;
 pub use probe::{
-    Device, GpuFacts, GpuFault, GpuProbe, Known, Memory, Partition, ProbeConfig, TorchSays,
+    Device, GpuFacts, GpuFault, GpuProbe, Known, Memory, Partition, ProbeConfig, TorchAsk,
+    TorchSays,
 };
 pub use torch::{TorchBuild, read_torch};
 
@@ -254,18 +255,38 @@ fn torch_findings(config: &ProbeConfig, facts: &GpuFacts, seen: &[Visible]) -> V
         };
         findings.push(finding);
     }
-    if let Some(says) = config
-        .torch_says
-        .as_ref()
-        .filter(|says| cuda_build && !says.available)
-    {
-        let finding = Finding::bad(Subject::Gpu, "torch", Code::GpuTorchDisagrees);
-        findings.push(match says.error.as_str() {
-            "" => finding,
-            error => finding.with_cause(format!("torch says: {error}")),
-        });
-    }
+    let says = match (&config.torch_says, &config.torch_ask) {
+        (Some(says), _) if cuda_build => Ok(says.clone()),
+        // Where its files say why it cannot work, torch need not be asked.
+        (None, Some(ask)) if facts.blockers.is_empty() && findings.iter().all(|f| f.ok) => {
+            ask.ask()
+        }
+        _ => return findings,
+    };
+    findings.extend(torch_word(says));
     findings
+}
+
+/// What torch itself says, where that is news.
+fn torch_word(says: Result<TorchSays, String>) -> Option<Finding> {
+    match says {
+        Ok(TorchSays {
+            available: true, ..
+        }) => None,
+        Ok(TorchSays { error, .. }) => {
+            let finding = Finding::bad(Subject::Gpu, "torch", Code::GpuTorchDisagrees);
+            Some(match error.as_str() {
+                "" => finding,
+                error => finding.with_cause(format!("torch says: {error}")),
+            })
+        }
+        Err(story) => {
+            let finding = Finding::bad(Subject::Package, "torch", Code::CheckPackageImport);
+            Some(finding.with_cause(format!(
+                "asked for the GPU, torch gave no answer: it {story}"
+            )))
+        }
+    }
 }
 
 fn torch_build(build: &TorchBuild, facts: &GpuFacts, seen: &[Visible]) -> Finding {

@@ -3,7 +3,9 @@
 
 use crate::error::Code;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where the probe looks. The default is the machine itself; tests point it at stand-ins.
@@ -23,8 +25,11 @@ pub struct ProbeConfig {
     pub order: Option<String>,
     /// The folder of the torch package (or of a libtorch), which is read and never loaded.
     pub torch: Option<PathBuf>,
-    /// What torch itself said, where a door has asked it in a process of its own.
+    /// What torch itself said, where somebody has asked it already.
     pub torch_says: Option<TorchSays>,
+    /// Asks torch itself. Used only where the driver answers and torch's files say that it should
+    /// work, since it takes seconds.
+    pub torch_ask: Option<TorchAsk>,
     /// How long the driver may be silent. A card that wakes up takes a second or two.
     pub bound: Duration,
 }
@@ -36,6 +41,29 @@ pub struct TorchSays {
     pub available: bool,
     /// torch's error text where it cannot; may be empty.
     pub error: String,
+}
+
+/// Asks torch in a process of its own, never in the host: it starts CUDA. A door knows how.
+#[derive(Clone)]
+pub struct TorchAsk(Arc<Ask>);
+
+type Ask = dyn Fn() -> Result<TorchSays, String> + Send + Sync;
+
+impl TorchAsk {
+    /// `ask` answers what torch says, or in words why it gave no answer.
+    pub fn new(ask: impl Fn() -> Result<TorchSays, String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    pub(super) fn ask(&self) -> Result<TorchSays, String> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for TorchAsk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TorchAsk")
+    }
 }
 
 impl Default for ProbeConfig {
@@ -51,6 +79,7 @@ impl Default for ProbeConfig {
             order: variable("CUDA_DEVICE_ORDER"),
             torch: std::env::var_os("PLUGWARD_LIBTORCH").map(PathBuf::from),
             torch_says: None,
+            torch_ask: None,
             bound: Duration::from_secs(10),
         }
     }

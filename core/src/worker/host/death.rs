@@ -3,6 +3,7 @@
 use super::child::{Exit, Reason};
 use crate::error::{Code, Error};
 use crate::manifest::Limits;
+use crate::platform::signal_name;
 use crate::worker::wire::Crash;
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -135,26 +136,5 @@ impl Death<'_> {
             true => error,
             false => error.with_traceback(self.words.join("\n")),
         }
-    }
-}
-
-/// `SIGSEGV` and the like.
-pub(super) fn signal_name(signal: i32) -> &'static str {
-    match signal {
-        libc::SIGSEGV => "SIGSEGV",
-        libc::SIGABRT => "SIGABRT",
-        libc::SIGBUS => "SIGBUS",
-        libc::SIGILL => "SIGILL",
-        libc::SIGFPE => "SIGFPE",
-        libc::SIGKILL => "SIGKILL",
-        libc::SIGTERM => "SIGTERM",
-        libc::SIGINT => "SIGINT",
-        libc::SIGHUP => "SIGHUP",
-        libc::SIGPIPE => "SIGPIPE",
-        libc::SIGSYS => "SIGSYS",
-        libc::SIGTRAP => "SIGTRAP",
-        libc::SIGXCPU => "SIGXCPU",
-        libc::SIGXFSZ => "SIGXFSZ",
-        _ => "another signal",
     }
 }

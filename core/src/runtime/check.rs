@@ -1,0 +1,77 @@
+//! The dependency check as a runtime makes it: the core's own, the loader's, and the door's.
+
+use super::Runtime;
+use super::load::Step;
+use super::panic_text;
+use crate::call::Loader;
+use crate::check::{Finding, Subject, Surroundings, check_with};
+use crate::error::Code;
+use crate::lifecycle::Event;
+use crate::manifest::Manifest;
+use crate::registry::Plugin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+impl Runtime {
+    /// Lets a door say what it knows of the place where plugins will run, from now on.
+    pub fn set_surroundings(&self, surroundings: Arc<dyn Surroundings>) {
+        self.0.surroundings.store(Some(Arc::new(surroundings)));
+    }
+
+    /// All findings about a manifest, as its load would have them; nothing is loaded.
+    #[must_use]
+    pub fn check(&self, manifest: &Manifest) -> Vec<Finding> {
+        let loader = self.0.loaders.lock().get(&manifest.kind).cloned();
+        self.findings(manifest, loader.as_deref())
+    }
+
+    fn findings(&self, manifest: &Manifest, loader: Option<&dyn Loader>) -> Vec<Finding> {
+        let door = self.0.surroundings.load_full();
+        let (mut findings, mut broken) = (Vec::new(), Vec::new());
+        let mut ask = |who: &str, ask: &dyn Fn() -> Vec<Finding>| match caught(ask) {
+            Ok(found) => findings.extend(found),
+            Err(why) => broken.push(internal(who, why)),
+        };
+        ask("the core", &|| {
+            let options = door.as_ref().map(|door| door.options(manifest));
+            check_with(manifest, &options.unwrap_or_default())
+        });
+        if let Some(loader) = loader {
+            ask("the loader", &|| loader.check(manifest));
+        }
+        if let Some(door) = &door {
+            ask("the door", &|| door.findings(manifest));
+        }
+        findings.extend(broken);
+        findings
+    }
+
+    /// The step of a load that makes a plugin UNAVAILABLE. Each generation is checked anew: what was
+    /// missing may be there by now.
+    pub(super) fn dependencies(
+        &self,
+        plugin: &Plugin,
+        loader: &dyn Loader,
+        manifest: &Manifest,
+        number: u32,
+    ) -> Step {
+        let findings = self.findings(manifest, Some(loader));
+        let missing = findings.iter().find_map(Finding::to_error);
+        plugin.set_findings(number, findings.into());
+        match missing {
+            Some(error) => Err((Event::DependencyMissing, error)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn caught<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(body)).map_err(|panic| panic_text(&*panic))
+}
+
+/// A checker that fails must not look like a clean bill.
+fn internal(who: &str, why: String) -> Finding {
+    Finding::bad(Subject::Platform, "check", Code::RuntimeInternal)
+        .with_message(format!("{who}'s part of the dependency check panicked"))
+        .with_cause(why)
+}
