@@ -13,10 +13,13 @@ import sys
 def main() -> None:
     """Serve the host until it says stop, then end without waiting for the plugin's threads."""
     faulthandler.enable()
+    here = sys.path[0]
     known = set(sys.path)
-    for folder in os.environ.pop("PLUGWARD_PATH", "").split(os.pathsep):
-        if folder and folder not in known:
-            sys.path.append(folder)
+    hosts = [folder for folder in os.environ.get("PLUGWARD_PATH", "").split(os.pathsep) if folder]
+    sys.path += [folder for folder in hosts if folder not in known]
+    # What must stay readable where permissions.read names folders; the working folder, which `-m` puts first, need not.
+    own = [folder for folder in sys.path if folder in hosts or folder != here]
+    os.environ["PLUGWARD_PATH"] = os.pathsep.join([*own, sys.prefix, sys.base_prefix])
     from plugward import _native
 
     status = _native.serve_worker("native" in sys.argv[1:])

@@ -15,6 +15,7 @@ mod manifest_schema;
 mod names;
 mod plugin_h;
 mod plugward_h;
+mod readme;
 mod touch_up;
 
 use std::process::ExitCode;

@@ -29,6 +29,15 @@ const SYSTEM: &[&str] = &[
     "/run",
 ];
 
+/// Variables that name folders of code.
+const READABLE: &[&str] = &[
+    "VIRTUAL_ENV",
+    "PLUGWARD_PATH",
+    "PYTHONPATH",
+    "LD_LIBRARY_PATH",
+    "NODE_PATH",
+];
+
 pub(super) fn restrict(order: &Order, report: &mut Map<String, Value>) {
     let mut say = |what: &str, how: String| {
         report.insert(what.to_owned(), json!(how));
@@ -127,7 +136,7 @@ fn readable(order: &Order) -> Vec<PathBuf> {
             .and_then(Path::parent)
             .map(Path::to_path_buf),
     );
-    for variable in ["VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH", "NODE_PATH"] {
+    for variable in READABLE {
         let value = std::env::var_os(variable).unwrap_or_default();
         paths.extend(std::env::split_paths(&value).filter(|p| !p.as_os_str().is_empty()));
     }
