@@ -39,6 +39,8 @@ enum plugward_code {
     PLUGWARD_CODE_LIFECYCLE_FORBIDDEN = 1201,
     /** PW-LIFE-002: the result belongs to an earlier generation of the plugin */
     PLUGWARD_CODE_LIFECYCLE_STALE = 1202,
+    /** PW-LIFE-003: the plugin was stopped */
+    PLUGWARD_CODE_LIFECYCLE_STOPPED = 1203,
     /* Loading */
     /** PW-LOAD-001: this host cannot run plugins of that kind */
     PLUGWARD_CODE_LOAD_UNSUPPORTED_KIND = 1301,
@@ -56,6 +58,10 @@ enum plugward_code {
     PLUGWARD_CODE_LOAD_ENTRYPOINT = 1307,
     /** PW-LOAD-008: the plugin's tools cannot be read */
     PLUGWARD_CODE_LOAD_TOOLS = 1308,
+    /** PW-LOAD-009: the plugin could not take up its last checkpoint */
+    PLUGWARD_CODE_LOAD_RESTORE = 1309,
+    /** PW-LOAD-010: a plugin that this one depends on is not there */
+    PLUGWARD_CODE_LOAD_DEPENDS_ON = 1310,
     /* Packages */
     /** PW-PKG-001: a package that the plugin needs is not installed */
     PLUGWARD_CODE_CHECK_PACKAGE_MISSING = 1401,
@@ -217,6 +223,9 @@ enum plugward_code {
     PLUGWARD_CODE_WORKER_ENFORCEMENT = 2410,
     /** PW-WORKER-011: the plugin used more than its limits allow */
     PLUGWARD_CODE_WORKER_LIMIT = 2411,
+    /* Checkpoints */
+    /** PW-CKPT-001: a checkpoint is larger than it may be */
+    PLUGWARD_CODE_CHECKPOINT_TOO_LARGE = 2601,
     /* Supervision */
     /** PW-SUP-001: the plugin is quarantined */
     PLUGWARD_CODE_SUPERVISOR_QUARANTINED = 2501,

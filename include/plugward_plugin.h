@@ -202,6 +202,41 @@ typedef struct plugward_plugin {
 /** The type of the exported symbol `plugward_plugin_entry`. */
 typedef const plugward_plugin *(*plugward_entry_fn)(void);
 
+/**
+ * What the host offers under `"plugward.checkpoint/1"`: it keeps the plugin's state beyond the
+ * plugin's process.
+ */
+typedef struct plugward_checkpoint {
+  /** `sizeof(plugward_checkpoint)` of the host. */
+  uint32_t struct_size;
+  /** Is 0. */
+  uint32_t reserved;
+  /**
+   * Keeps `state` until the next call replaces it: the plugin's next generation is given the last
+   * state that was kept, whatever became of this one. Copied; may be called from any thread, from
+   * `create` to `destroy`, and never waits for the host. Answers `STATUS_ERROR` where the state
+   * is larger than 16 MiB; the one before is kept then.
+   */
+  plugward_status (*save)(const plugward_host *host, plugward_bytes state);
+} plugward_checkpoint;
+
+/** What a plugin offers under `"plugward.restore/1"`: it takes up what its last generation left. */
+typedef struct plugward_restore {
+  /** `sizeof(plugward_restore)` of the plugin. */
+  uint32_t struct_size;
+  /** Must be 0. */
+  uint32_t reserved;
+  /**
+   * Gives a new instance the last checkpoint of the generation before. Called once, after
+   * `create` and before `validate`, and only where there is one. Any other status than
+   * `STATUS_OK` fails the load; `reply` may say why. A state that fails two loads in a row is
+   * given up.
+   */
+  plugward_status (*restore)(plugward_opaque instance,
+                             plugward_bytes state,
+                             plugward_reply *reply);
+} plugward_restore;
+
 /** All went well. */
 #define PLUGWARD_STATUS_OK 0
 
@@ -231,6 +266,12 @@ typedef const plugward_plugin *(*plugward_entry_fn)(void);
 
 /** Initialiser of a plugward_dtype: 32-bit float. */
 #define PLUGWARD_DTYPE_F32 {2, 32, 1}
+
+/** The host's extension that keeps a plugin's state: a plugward_checkpoint. */
+#define PLUGWARD_EXT_CHECKPOINT "plugward.checkpoint/1"
+
+/** The plugin's extension that takes up the state of its last generation: a plugward_restore. */
+#define PLUGWARD_EXT_RESTORE "plugward.restore/1"
 
 /** The name of the one function that a plugin exports. */
 #define PLUGWARD_PLUGIN_ENTRY_NAME "plugward_plugin_entry"

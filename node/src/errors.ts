@@ -54,6 +54,8 @@ export const Code = {
   LifecycleForbidden: "PW-LIFE-001",
   /** the result belongs to an earlier generation of the plugin */
   LifecycleStale: "PW-LIFE-002",
+  /** the plugin was stopped */
+  LifecycleStopped: "PW-LIFE-003",
   /** this host cannot run plugins of that kind */
   LoadUnsupportedKind: "PW-LOAD-001",
   /** the isolation that the manifest asks for cannot be given here */
@@ -70,6 +72,10 @@ export const Code = {
   LoadEntrypoint: "PW-LOAD-007",
   /** the plugin's tools cannot be read */
   LoadTools: "PW-LOAD-008",
+  /** the plugin could not take up its last checkpoint */
+  LoadRestore: "PW-LOAD-009",
+  /** a plugin that this one depends on is not there */
+  LoadDependsOn: "PW-LOAD-010",
   /** a package that the plugin needs is not installed */
   CheckPackageMissing: "PW-PKG-001",
   /** a package that the plugin needs has the wrong version */
@@ -222,6 +228,8 @@ export const Code = {
   WorkerEnforcement: "PW-WORKER-010",
   /** the plugin used more than its limits allow */
   WorkerLimit: "PW-WORKER-011",
+  /** a checkpoint is larger than it may be */
+  CheckpointTooLarge: "PW-CKPT-001",
   /** the plugin is quarantined */
   SupervisorQuarantined: "PW-SUP-001",
   /** libtorch was not found */
@@ -421,6 +429,16 @@ export const CATALOGUE = {
     cause: "the plugin was restarted or its call was abandoned in the meantime",
     remedy: "call the plugin again; the old result was discarded on purpose",
   },
+  "PW-LIFE-003": {
+    name: "LifecycleStopped",
+    number: 1203,
+    type: "PluginStopped",
+    httpStatus: 503,
+    retryable: false,
+    message: "the plugin was stopped",
+    cause: "somebody stopped it in good order; it is still listed",
+    remedy: "start it again: Runtime.restart(name), or `plugward restart NAME`",
+  },
   "PW-LOAD-001": {
     name: "LoadUnsupportedKind",
     number: 1301,
@@ -500,6 +518,26 @@ export const CATALOGUE = {
     message: "the plugin's tools cannot be read",
     cause: "its tools are not a mapping of ids to handlers, or a handler is missing",
     remedy: "give each tool a handler: a callable, or the name of a method",
+  },
+  "PW-LOAD-009": {
+    name: "LoadRestore",
+    number: 1309,
+    type: "PluginFailed",
+    httpStatus: 503,
+    retryable: false,
+    message: "the plugin could not take up its last checkpoint",
+    cause: "its restore function raised or answered an error",
+    remedy: "mend the plugin; a checkpoint that fails two loads in a row is given up and the next one begins afresh",
+  },
+  "PW-LOAD-010": {
+    name: "LoadDependsOn",
+    number: 1310,
+    type: "PluginUnavailable",
+    httpStatus: 503,
+    retryable: false,
+    message: "a plugin that this one depends on is not there",
+    cause: "its depends_on names a plugin that is not loaded, or is not available",
+    remedy: "load or restart the plugin that the message names, then restart this one",
   },
   "PW-PKG-001": {
     name: "CheckPackageMissing",
@@ -1260,6 +1298,16 @@ export const CATALOGUE = {
     message: "the plugin used more than its limits allow",
     cause: "its CPU time or the size of a file that it wrote passed the limit",
     remedy: "raise the limit that the message names, or do less at once",
+  },
+  "PW-CKPT-001": {
+    name: "CheckpointTooLarge",
+    number: 2601,
+    type: "PayloadTooLarge",
+    httpStatus: 413,
+    retryable: false,
+    message: "a checkpoint is larger than it may be",
+    cause: "one plugin's state is kept in at most 16 MiB of shared memory",
+    remedy: "keep less: what can be computed again, or lies in a file of its own, need not be in a checkpoint",
   },
   "PW-SUP-001": {
     name: "SupervisorQuarantined",

@@ -33,6 +33,7 @@ class Code(str, Enum):
     REGISTRY_MARKED_UNAVAILABLE = "PW-REG-007"
     LIFECYCLE_FORBIDDEN = "PW-LIFE-001"
     LIFECYCLE_STALE = "PW-LIFE-002"
+    LIFECYCLE_STOPPED = "PW-LIFE-003"
     LOAD_UNSUPPORTED_KIND = "PW-LOAD-001"
     LOAD_ISOLATION = "PW-LOAD-002"
     LOAD_IMPORT = "PW-LOAD-003"
@@ -41,6 +42,8 @@ class Code(str, Enum):
     LOAD_PROBE = "PW-LOAD-006"
     LOAD_ENTRYPOINT = "PW-LOAD-007"
     LOAD_TOOLS = "PW-LOAD-008"
+    LOAD_RESTORE = "PW-LOAD-009"
+    LOAD_DEPENDS_ON = "PW-LOAD-010"
     CHECK_PACKAGE_MISSING = "PW-PKG-001"
     CHECK_PACKAGE_VERSION = "PW-PKG-002"
     CHECK_PACKAGE_TRANSITIVE = "PW-PKG-003"
@@ -117,6 +120,7 @@ class Code(str, Enum):
     WORKER_SIBLING = "PW-WORKER-009"
     WORKER_ENFORCEMENT = "PW-WORKER-010"
     WORKER_LIMIT = "PW-WORKER-011"
+    CHECKPOINT_TOO_LARGE = "PW-CKPT-001"
     SUPERVISOR_QUARANTINED = "PW-SUP-001"
     VIDEO_LIBTORCH_MISSING = "PW-VIDEO-001"
     VIDEO_LIBTORCH_VERSION = "PW-VIDEO-002"
@@ -326,6 +330,16 @@ _ENTRIES: Final = (
         remedy="call the plugin again; the old result was discarded on purpose",
     ),
     CatalogueEntry(
+        code=Code.LIFECYCLE_STOPPED,
+        number=1203,
+        kind="PluginStopped",
+        http_status=503,
+        retryable=False,
+        message="the plugin was stopped",
+        cause="somebody stopped it in good order; it is still listed",
+        remedy="start it again: Runtime.restart(name), or `plugward restart NAME`",
+    ),
+    CatalogueEntry(
         code=Code.LOAD_UNSUPPORTED_KIND,
         number=1301,
         kind="PluginUnavailable",
@@ -404,6 +418,26 @@ _ENTRIES: Final = (
         message="the plugin's tools cannot be read",
         cause="its tools are not a mapping of ids to handlers, or a handler is missing",
         remedy="give each tool a handler: a callable, or the name of a method",
+    ),
+    CatalogueEntry(
+        code=Code.LOAD_RESTORE,
+        number=1309,
+        kind="PluginFailed",
+        http_status=503,
+        retryable=False,
+        message="the plugin could not take up its last checkpoint",
+        cause="its restore function raised or answered an error",
+        remedy="mend the plugin; a checkpoint that fails two loads in a row is given up and the next one begins afresh",
+    ),
+    CatalogueEntry(
+        code=Code.LOAD_DEPENDS_ON,
+        number=1310,
+        kind="PluginUnavailable",
+        http_status=503,
+        retryable=False,
+        message="a plugin that this one depends on is not there",
+        cause="its depends_on names a plugin that is not loaded, or is not available",
+        remedy="load or restart the plugin that the message names, then restart this one",
     ),
     CatalogueEntry(
         code=Code.CHECK_PACKAGE_MISSING,
@@ -1167,6 +1201,16 @@ _ENTRIES: Final = (
         message="the plugin used more than its limits allow",
         cause="its CPU time or the size of a file that it wrote passed the limit",
         remedy="raise the limit that the message names, or do less at once",
+    ),
+    CatalogueEntry(
+        code=Code.CHECKPOINT_TOO_LARGE,
+        number=2601,
+        kind="PayloadTooLarge",
+        http_status=413,
+        retryable=False,
+        message="a checkpoint is larger than it may be",
+        cause="one plugin's state is kept in at most 16 MiB of shared memory",
+        remedy="keep less: what can be computed again, or lies in a file of its own, need not be in a checkpoint",
     ),
     CatalogueEntry(
         code=Code.SUPERVISOR_QUARANTINED,

@@ -20,6 +20,7 @@ cpp() {
 
 c good_c good_c.c
 cpp good_cpp good_cpp.cpp
+c keeper keeper.c
 for where in call create validate destroy entry; do
     cpp "throws_$where" throwing.cpp "-DTHROW_IN_${where^^}"
 done

@@ -4,7 +4,7 @@ use crate::generators::Result;
 use plugward_core::error::{Code, Row};
 
 /// The areas in catalogue order: the middle of the code, and a title.
-const AREAS: [(&str, &str); 15] = [
+const AREAS: [(&str, &str); 16] = [
     ("MAN", "Manifest"),
     ("REG", "Registry"),
     ("LIFE", "Lifecycle"),
@@ -18,6 +18,7 @@ const AREAS: [(&str, &str); 15] = [
     ("ABI", "The C edge"),
     ("RT", "The runtime"),
     ("WORKER", "Worker processes"),
+    ("CKPT", "Checkpoints"),
     ("SUP", "Supervision"),
     ("VIDEO", "The VideoTracker plugin"),
 ];

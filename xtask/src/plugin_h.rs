@@ -51,6 +51,12 @@ const TRAILER: &str = r#"
 /** Initialiser of a plugward_dtype: 32-bit float. */
 #define PLUGWARD_DTYPE_F32 {2, 32, 1}
 
+/** The host's extension that keeps a plugin's state: a plugward_checkpoint. */
+#define PLUGWARD_EXT_CHECKPOINT "plugward.checkpoint/1"
+
+/** The plugin's extension that takes up the state of its last generation: a plugward_restore. */
+#define PLUGWARD_EXT_RESTORE "plugward.restore/1"
+
 /** The name of the one function that a plugin exports. */
 #define PLUGWARD_PLUGIN_ENTRY_NAME "plugward_plugin_entry"
 
@@ -81,6 +87,7 @@ pub(crate) fn make() -> Result<String> {
         trailer: TRAILER,
         types: &[
             ("Bytes", "plugward_bytes"),
+            ("Checkpoint", "plugward_checkpoint"),
             ("DType", "plugward_dtype"),
             ("Device", "plugward_device"),
             ("Entry", "plugward_entry_fn"),
@@ -90,6 +97,7 @@ pub(crate) fn make() -> Result<String> {
             ("Plugin", "plugward_plugin"),
             ("Reply", "plugward_reply"),
             ("Request", "plugward_request"),
+            ("Restore", "plugward_restore"),
             ("Status", "plugward_status"),
             ("Tensor", "plugward_tensor"),
         ],
@@ -107,7 +115,15 @@ pub(crate) fn make() -> Result<String> {
             "STATUS_OK",
         ],
         hidden: &["Reply"],
-        included: &["Entry", "Plugin", "Host", "Tensor", "Request"],
+        included: &[
+            "Entry",
+            "Plugin",
+            "Host",
+            "Tensor",
+            "Request",
+            "Checkpoint",
+            "Restore",
+        ],
     }
     .make()
 }

@@ -9,9 +9,11 @@
 //! ([`Plugin::get_extension`], [`Host::get_extension`]). The idea is CLAP's.
 #![no_std]
 
+mod extension;
 mod plugin;
 mod tensor;
 
+pub use extension::{CHECKPOINT_EXTENSION, Checkpoint, RESTORE_EXTENSION, Restore};
 pub use plugin::{Entry, Host, Plugin, Reply, Request};
 pub use tensor::{DType, Device, Tensor};
 

@@ -1,6 +1,6 @@
 //! What a kind of plugin must be able to do.
 
-use super::{Args, Fault, OwnedTensor, Reply};
+use super::{Args, Checkpoints, Fault, OwnedTensor, Reply};
 use crate::check::Finding;
 use crate::error::{Error, Result};
 use crate::log::Logger;
@@ -88,6 +88,23 @@ pub trait Executor: Send + Sync + 'static {
         None
     }
 
+    /// Takes up the last checkpoint of the generation before; once, before [`Executor::validate`].
+    /// False where the plugin knows of no such thing, or a worker has done it already.
+    ///
+    /// # Errors
+    /// [`Code::LoadRestore`](crate::error::Code::LoadRestore) with the plugin's own words.
+    fn restore(&self, _state: &[u8]) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// The same for a generation that was built before anybody knew the state: a warm spare.
+    ///
+    /// # Errors
+    /// As [`Executor::restore`], or that it was not done by `until`.
+    fn restore_late(&self, state: &[u8], _until: Instant) -> Result<()> {
+        self.restore(state).map(|_| ())
+    }
+
     /// The plugin's own word on whether it is fit.
     ///
     /// # Errors
@@ -113,6 +130,8 @@ pub struct BuildContext {
     pub timeout: Duration,
     /// To be told of an end of the generation that no call sees.
     pub on_death: DeathNotice,
+    /// Where its checkpoints go, and the one that the generation before left.
+    pub checkpoints: Checkpoints,
 }
 
 /// Tells the runtime that a generation has ended outside a call.

@@ -8,6 +8,7 @@
 
 mod args;
 mod buffer;
+mod checkpoint;
 mod executor;
 mod fault;
 mod outcome;
@@ -15,6 +16,8 @@ mod ticket;
 
 pub use args::{Args, OwnedTensor, Reply};
 pub use buffer::{BUFFER, buffer_mark, buffer_places, read_mark};
+pub(crate) use checkpoint::LastCheckpoint;
+pub use checkpoint::{CHECKPOINT_LIMIT, Checkpoints, Vault};
 pub use executor::{
     BuildContext, Built, BuiltTool, Call, Confine, DeathNotice, Executor, Loader, TensorView,
 };

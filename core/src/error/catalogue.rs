@@ -128,6 +128,10 @@ catalogue! {
         "the result belongs to an earlier generation of the plugin", "the plugin was restarted or its call was abandoned in the meantime",
         "call the plugin again; the old result was discarded on purpose";
 
+    LifecycleStopped = 1203, "PW-LIFE-003", "PluginStopped", 503, false,
+        "the plugin was stopped", "somebody stopped it in good order; it is still listed",
+        "start it again: Runtime.restart(name), or `plugward restart NAME`";
+
     // Loading, step by step.
     LoadUnsupportedKind = 1301, "PW-LOAD-001", "PluginUnavailable", 503, false,
         "this host cannot run plugins of that kind", "no door for the kind (python, node, native, host) is part of this process",
@@ -153,6 +157,12 @@ catalogue! {
     LoadTools = 1308, "PW-LOAD-008", "PluginFailed", 503, false,
         "the plugin's tools cannot be read", "its tools are not a mapping of ids to handlers, or a handler is missing",
         "give each tool a handler: a callable, or the name of a method";
+    LoadRestore = 1309, "PW-LOAD-009", "PluginFailed", 503, false,
+        "the plugin could not take up its last checkpoint", "its restore function raised or answered an error",
+        "mend the plugin; a checkpoint that fails two loads in a row is given up and the next one begins afresh";
+    LoadDependsOn = 1310, "PW-LOAD-010", "PluginUnavailable", 503, false,
+        "a plugin that this one depends on is not there", "its depends_on names a plugin that is not loaded, or is not available",
+        "load or restart the plugin that the message names, then restart this one";
 
     // Dependencies that are not GPUs and not models.
     CheckPackageMissing = 1401, "PW-PKG-001", "PluginUnavailable", 503, false,
@@ -397,6 +407,11 @@ catalogue! {
     WorkerLimit = 2411, "PW-WORKER-011", "LimitExceeded", 507, false,
         "the plugin used more than its limits allow", "its CPU time or the size of a file that it wrote passed the limit",
         "raise the limit that the message names, or do less at once";
+
+    // Checkpoints.
+    CheckpointTooLarge = 2601, "PW-CKPT-001", "PayloadTooLarge", 413, false,
+        "a checkpoint is larger than it may be", "one plugin's state is kept in at most 16 MiB of shared memory",
+        "keep less: what can be computed again, or lies in a file of its own, need not be in a checkpoint";
 
     // Supervision.
     SupervisorQuarantined = 2501, "PW-SUP-001", "PluginQuarantined", 503, false,

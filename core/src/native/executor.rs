@@ -1,15 +1,14 @@
 //! Runs the calls of one instance behind a C-ABI table.
 
-use super::host::{self, Answer, CallContext};
-use super::shim::{self, CallFn, Destroy, Thrown, Validate};
+use super::host::{self, Answer, CallContext, HostContext};
+use super::shim::{self, CallFn, Destroy, RestoreFn, Thrown, Validate};
 use super::tensor;
 use crate::call::{BuildContext, Built, Call, Executor, Fault, Loader, Reply, TensorView};
 use crate::error::{Code, Error, Result};
-use crate::log::Logger;
 use crate::manifest::Manifest;
 use plugward_abi::{
-    Bytes, Host, Opaque, Plugin, Request, STATUS_CANCELLED, STATUS_INVALID_INPUT, STATUS_OK,
-    Status, Tensor,
+    Bytes, Host, Opaque, Plugin, RESTORE_EXTENSION, Request, Restore, STATUS_CANCELLED,
+    STATUS_INVALID_INPUT, STATUS_OK, Status, Tensor,
 };
 use std::any::Any;
 use std::sync::Arc;
@@ -21,10 +20,11 @@ struct Instance {
     call: CallFn,
     validate: Option<Validate>,
     destroy: Option<Destroy>,
+    restore: Option<RestoreFn>,
     /// The library must stay open as long as its functions can run.
     _library: Option<Arc<libloading::Library>>,
-    /// The table that `create` was given; its context is the logger beside it.
-    _host: Option<Box<(Host, Logger)>>,
+    /// The table that `create` was given; its context is what stands beside it.
+    _host: Option<Box<(Host, HostContext)>>,
 }
 
 // SAFETY: the ABI demands of plugins that an instance may be used from any thread, and from
@@ -57,12 +57,13 @@ impl TableExecutor {
         table: &Plugin,
         library: Arc<libloading::Library>,
         manifest: &Manifest,
-        logger: Logger,
+        context: HostContext,
     ) -> Result<Self> {
         let missing = || Error::new(Code::NativeTable);
         let create = table.create.ok_or_else(missing)?;
         let call = table.call.ok_or_else(missing)?;
-        let mut host = Box::new((host::table(&logger), logger));
+        let restore = restore_of(table)?;
+        let mut host = Box::new((host::table(&context), context));
         host.0.context = (&raw mut host.1).cast();
         let text = manifest.to_value().to_string();
         let mut pointer = std::ptr::null_mut();
@@ -84,9 +85,34 @@ impl TableExecutor {
             call,
             validate: table.validate,
             destroy: table.destroy,
+            restore,
             _library: Some(library),
             _host: Some(host),
         })))
+    }
+}
+
+/// How the plugin takes a checkpoint up, where it can.
+fn restore_of(table: &Plugin) -> Result<Option<RestoreFn>> {
+    let Some(get) = table.get_extension else {
+        return Ok(None);
+    };
+    // SAFETY: the table is the plugin's.
+    let found = unsafe { shim::get_extension(get, RESTORE_EXTENSION) };
+    let found = found.map_err(|Thrown(text)| {
+        Error::new(Code::NativeTable).with_message(format!("get_extension threw: {text}"))
+    })?;
+    // SAFETY: a table of that name is NULL or a plugward_restore, static in the library.
+    let Some(table) = (unsafe { found.cast::<Restore>().as_ref() }) else {
+        return Ok(None);
+    };
+    match (
+        table.struct_size as usize >= size_of::<Restore>(),
+        table.restore,
+    ) {
+        (true, Some(restore)) => Ok(Some(restore)),
+        _ => Err(Error::new(Code::NativeTable)
+            .with_message("its plugward.restore/1 table is too small, or restore is NULL")),
     }
 }
 
@@ -157,6 +183,17 @@ impl Executor for TableExecutor {
     ) -> std::result::Result<Reply, Fault> {
         let views: Vec<_> = views.iter().map(tensor::of_view).collect();
         self.run(call, &views)
+    }
+
+    fn restore(&self, state: &[u8]) -> Result<bool> {
+        let Some(restore) = self.0.restore else {
+            return Ok(false);
+        };
+        let mut answer = Answer::default();
+        let reply = answer.as_reply();
+        // SAFETY: the instance is alive, the bytes are valid and the reply is ours.
+        let status = unsafe { shim::restore(restore, self.0.pointer, Bytes::borrow(state), reply) };
+        step(status, answer, Code::LoadRestore, "restore").map(|()| true)
     }
 
     fn validate(&self) -> Result<()> {
@@ -236,6 +273,7 @@ impl CallbackLoader {
             call: callbacks.call,
             validate: callbacks.validate,
             destroy: callbacks.destroy,
+            restore: None,
             _library: None,
             _host: None,
         }))

@@ -1,11 +1,11 @@
 //! What a plugin may call: the [`Host`] table, and what stands behind a request and a reply.
 
 use super::tensor;
-use crate::call::{OwnedTensor, Reply as CallReply};
+use crate::call::{Checkpoints, OwnedTensor, Reply as CallReply};
 use crate::log::{Level, Logger};
 use plugward_abi::{
-    ABI_VERSION, Bytes, Host, LogLevel, Reply, Request, STATUS_CANCELLED, STATUS_ERROR, STATUS_OK,
-    Status, Tensor,
+    ABI_VERSION, Bytes, CHECKPOINT_EXTENSION, Checkpoint, Host, LogLevel, Reply, Request,
+    STATUS_CANCELLED, STATUS_ERROR, STATUS_OK, Status, Tensor,
 };
 use serde_json::Value;
 use std::ffi::{c_char, c_void};
@@ -46,10 +46,16 @@ pub(super) struct CallContext<'a> {
     pub(super) progress: &'a (dyn Fn(u64, u64) -> bool + Sync),
 }
 
-/// The table for one instance; `logger` must outlive it.
-pub(super) fn table(logger: &Logger) -> Host {
+/// What stands behind the [`Host`] table of one instance.
+pub(super) struct HostContext {
+    pub(super) logger: Logger,
+    pub(super) checkpoints: Checkpoints,
+}
+
+/// The table for one instance; `context` must outlive it.
+pub(super) fn table(context: &HostContext) -> Host {
     Host {
-        context: std::ptr::from_ref(logger).cast_mut().cast(),
+        context: std::ptr::from_ref(context).cast_mut().cast(),
         ..callback_host()
     }
 }
@@ -189,19 +195,58 @@ unsafe extern "C" fn should_stop(request: *const Request) -> i32 {
 unsafe extern "C" fn log(host: *const Host, level: LogLevel, message: Bytes) {
     let _ = guard(|| {
         // SAFETY: the plugin passes on the host table that it was given, which outlives it.
-        let logger = unsafe {
-            host.as_ref()
-                .and_then(|h| h.context.cast::<Logger>().as_ref())
-        };
-        let Some(logger) = logger else {
+        let Some(context) = (unsafe { context_of(host) }) else {
             return STATUS_ERROR;
         };
         // SAFETY: the plugin passes valid bytes.
-        logger.write(Level::from_number(level), unsafe { text(message) });
+        let said = unsafe { text(message) };
+        context.logger.write(Level::from_number(level), said);
         STATUS_OK
     });
 }
 
-unsafe extern "C" fn get_extension(_: *const Host, _: *const c_char) -> *const c_void {
-    std::ptr::null()
+/// # Safety
+/// `host` must be NULL or a table that is still alive.
+unsafe fn context_of<'a>(host: *const Host) -> Option<&'a HostContext> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        host.as_ref()
+            .and_then(|h| h.context.cast::<HostContext>().as_ref())
+    }
+}
+
+/// What a plugin gets for "plugward.checkpoint/1".
+static CHECKPOINT: Checkpoint = Checkpoint {
+    struct_size: size_of::<Checkpoint>() as u32,
+    reserved: 0,
+    save: Some(save),
+};
+
+unsafe extern "C" fn save(host: *const Host, state: Bytes) -> Status {
+    guard(|| {
+        // SAFETY: the plugin passes on the host table that it was given, and valid bytes.
+        let (Some(context), state) = (unsafe { (context_of(host), slice(state)) }) else {
+            return STATUS_ERROR;
+        };
+        match context.checkpoints.save(state) {
+            Ok(()) => STATUS_OK,
+            Err(error) => {
+                context.logger.write(Level::Warn, error.to_string());
+                STATUS_ERROR
+            }
+        }
+    })
+}
+
+unsafe extern "C" fn get_extension(host: *const Host, id: *const c_char) -> *const c_void {
+    // SAFETY: the plugin passes on its host table and a name that ends in NUL.
+    let known = unsafe {
+        context_of(host).is_some()
+            && !id.is_null()
+            && std::ffi::CStr::from_ptr(id) == CHECKPOINT_EXTENSION
+    };
+    match known {
+        true => (&raw const CHECKPOINT).cast(),
+        false => std::ptr::null(),
+    }
 }

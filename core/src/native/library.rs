@@ -1,6 +1,7 @@
 //! Opening a plugin's shared library and reading its table.
 
 use super::executor::TableExecutor;
+use super::host::HostContext;
 use super::shim::{self, Thrown};
 use crate::call::{BuildContext, Built, Loader};
 use crate::error::{Code, Error, Result};
@@ -35,9 +36,12 @@ impl Loader for NativeLoader {
         let table = unsafe { shim::entry(*entry as *const std::ffi::c_void) };
         let library = Arc::new(library);
         let table = checked(table)?;
-        let logger = context.log.clone();
+        let context = HostContext {
+            logger: context.log.clone(),
+            checkpoints: context.checkpoints.clone(),
+        };
         // SAFETY: `checked` saw a table of this library, which the executor keeps open.
-        let executor = unsafe { TableExecutor::create(table, library, manifest, logger)? };
+        let executor = unsafe { TableExecutor::create(table, library, manifest, context)? };
         Ok(Built {
             executor: Arc::new(executor),
             tools: Vec::new(),

@@ -65,6 +65,19 @@ int32_t plugward_shim_call(int32_t (*call)(void *, const void *, void *), void *
   return guarded(what, capacity, [&] { return call(instance, request, reply); });
 }
 
+int32_t plugward_shim_get_extension(const void *(*get)(const char *), const char *id,
+                                    const void **table, char *what, size_t capacity) {
+  return guarded(what, capacity, [&]() -> int32_t {
+    *table = get(id);
+    return 0;
+  });
+}
+
+int32_t plugward_shim_restore(int32_t (*restore)(void *, Bytes, void *), void *instance,
+                              Bytes state, void *reply, char *what, size_t capacity) {
+  return guarded(what, capacity, [&] { return restore(instance, state, reply); });
+}
+
 int32_t plugward_shim_entry(const void *(*entry)(), const void **table, char *what,
                             size_t capacity) {
   return guarded(what, capacity, [&]() -> int32_t {

@@ -9,6 +9,8 @@ const WHAT: usize = 1024;
 type Create = unsafe extern "C" fn(*const Host, Bytes, *mut Opaque, *mut Reply) -> Status;
 pub(super) type Destroy = unsafe extern "C" fn(Opaque);
 pub(super) type Validate = unsafe extern "C" fn(Opaque, *mut Reply) -> Status;
+pub(super) type GetExtension = unsafe extern "C" fn(*const c_char) -> *const c_void;
+pub(super) type RestoreFn = unsafe extern "C" fn(Opaque, Bytes, *mut Reply) -> Status;
 pub(super) type CallFn = unsafe extern "C" fn(Opaque, *const Request, *mut Reply) -> Status;
 
 unsafe extern "C" {
@@ -38,6 +40,21 @@ unsafe extern "C" {
         call: CallFn,
         instance: Opaque,
         request: *const Request,
+        reply: *mut Reply,
+        what: *mut c_char,
+        capacity: usize,
+    ) -> Status;
+    fn plugward_shim_get_extension(
+        get: GetExtension,
+        id: *const c_char,
+        table: *mut *const c_void,
+        what: *mut c_char,
+        capacity: usize,
+    ) -> Status;
+    fn plugward_shim_restore(
+        restore: RestoreFn,
+        instance: Opaque,
+        state: Bytes,
         reply: *mut Reply,
         what: *mut c_char,
         capacity: usize,
@@ -119,4 +136,27 @@ pub(super) unsafe fn entry(entry: *const c_void) -> Result<*const Plugin, Thrown
     // SAFETY: the caller's promise, and `what` has room for `n` bytes.
     guarded(|what, n| unsafe { plugward_shim_entry(entry, &raw mut table, what, n) })?;
     Ok(table)
+}
+
+/// # Safety
+/// `get` must follow `plugward_plugin.get_extension`'s contract.
+pub(super) unsafe fn get_extension(get: GetExtension, id: &CStr) -> Result<*const c_void, Thrown> {
+    let mut table = std::ptr::null();
+    // SAFETY: the caller's promise, and `what` has room for `n` bytes.
+    guarded(|what, n| unsafe {
+        plugward_shim_get_extension(get, id.as_ptr(), &raw mut table, what, n)
+    })?;
+    Ok(table)
+}
+
+/// # Safety
+/// `instance` must be alive, `state` valid and `reply` one of `host.rs`.
+pub(super) unsafe fn restore(
+    restore: RestoreFn,
+    instance: Opaque,
+    state: Bytes,
+    reply: *mut Reply,
+) -> Result<Status, Thrown> {
+    // SAFETY: the caller's promise, and `what` has room for `n` bytes.
+    guarded(|what, n| unsafe { plugward_shim_restore(restore, instance, state, reply, what, n) })
 }

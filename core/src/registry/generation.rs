@@ -1,7 +1,7 @@
 //! One life of a plugin: what runs its calls, and under which limits.
 
 use super::Tool;
-use crate::call::Executor;
+use crate::call::{Checkpoints, Executor};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{FailsOn, Isolation, Manifest};
 use crate::sandbox::Pool;
@@ -32,6 +32,8 @@ pub struct Generation {
     pub born: Instant,
     /// Its threads, where it has its own.
     pub pool: Option<Pool>,
+    /// What it leaves for the next.
+    pub(crate) checkpoints: Checkpoints,
     pub(crate) tools: Vec<Tool>,
     index: HashMap<Box<str>, usize, RandomState>,
 }
@@ -43,6 +45,7 @@ impl Generation {
         executor: Arc<dyn Executor>,
         tools: Vec<Tool>,
         pool: Option<Pool>,
+        checkpoints: Checkpoints,
     ) -> Self {
         let isolation = manifest.effective_isolation();
         let index = tools
@@ -61,6 +64,7 @@ impl Generation {
             error_field: manifest.error_field.clone(),
             born: Instant::now(),
             pool,
+            checkpoints,
             tools,
             index,
         }

@@ -2,7 +2,7 @@
 
 use super::gate::{Gate, Turn};
 use super::{Generation, Services, Tool};
-use crate::call::{Loader, ms};
+use crate::call::{LastCheckpoint, Loader, ms};
 use crate::check::Finding;
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::{Event, Exit, State, StateWord, Status};
@@ -74,6 +74,7 @@ pub struct Plugin {
     pub(crate) abandoned_before: Mutex<Vec<std::sync::Weak<AtomicI32>>>,
     pub(crate) supervision: Mutex<Supervision>,
     pub(crate) spares: Spares,
+    pub(crate) checkpoint: Mutex<LastCheckpoint>,
     latencies: Mutex<BTreeMap<String, Arc<Histogram>>>,
     /// Orders the note and the word. Held for a few stores only and never while other code runs,
     /// so it needs no timeout: a fault must be recorded, whatever else happens.
@@ -104,6 +105,7 @@ impl Plugin {
             abandoned_before: Mutex::default(),
             supervision: Mutex::default(),
             spares: Spares::default(),
+            checkpoint: Mutex::default(),
             latencies: Mutex::default(),
             control: Mutex::new(()),
             log_window: AtomicU64::new(0),
@@ -255,6 +257,7 @@ impl Plugin {
         drop(lock);
         self.gate.all_look();
         if let Some(old) = old {
+            self.checkpoint.lock().replace(old.checkpoints.last());
             if let Some(pool) = &old.pool {
                 pool.close();
             }
@@ -266,6 +269,25 @@ impl Plugin {
             }
         }
         status
+    }
+
+    /// What its next generation is to take up.
+    pub(crate) fn last_checkpoint(&self) -> Option<Arc<[u8]>> {
+        let present = self
+            .generation
+            .load_full()
+            .and_then(|g| g.checkpoints.last());
+        let mut last = self.checkpoint.lock();
+        last.replace(present);
+        last.state()
+    }
+
+    /// A generation that was given it came up, or did not.
+    pub(crate) fn checkpoint_taken(&self, well: bool) {
+        if self.checkpoint.lock().loaded(well) {
+            let message = "its last checkpoint is given up: two loads failed with it";
+            self.say(Level::Warn, message.into(), None);
+        }
     }
 
     pub(crate) fn forbidden(&self, seen: Status, event: Event) -> Error {

@@ -6,7 +6,7 @@
 use super::Runtime;
 use super::run::{Inside, panic_text};
 use super::workers::{by_process, isolation};
-use crate::call::{Args, BuildContext, Built, Call, DeathNotice, Loader};
+use crate::call::{Args, BuildContext, Built, Call, Checkpoints, DeathNotice, Loader};
 use crate::check::Finding;
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::{Event, State};
@@ -328,16 +328,26 @@ impl Runtime {
             log: Logger::new(self.log(), &plugin.name),
             timeout: self.0.options.load_timeout,
             on_death: death_notice(plugin, number),
+            checkpoints: Checkpoints::new(plugin.last_checkpoint()),
         };
+        let checkpoints = context.checkpoints.clone();
         let (owner, described) = (Arc::clone(plugin), Arc::clone(manifest));
         let build = move || build_caught(&owner, &*loader, &described, &context);
         let made = match &pool {
             None => build(),
             Some(pool) => bounded(pool, self.0.options.load_timeout, build),
         };
+        if checkpoints.before().is_some() {
+            plugin.checkpoint_taken(made.is_ok());
+        }
         let (executor, tools) = made.map_err(unmade)?;
         Ok(Arc::new(Generation::new(
-            number, manifest, executor, tools, pool,
+            number,
+            manifest,
+            executor,
+            tools,
+            pool,
+            checkpoints,
         )))
     }
 }
@@ -392,6 +402,12 @@ fn build(
             .map(|t| tool(plugin, t.spec, t.handle))
             .collect::<Result<_>>()?
     };
+    if let Some(state) = context.checkpoints.before() {
+        if !loader.isolates() {
+            context.checkpoints.clear();
+        }
+        executor.restore(state)?;
+    }
     executor.validate()?;
     if let Some(golden) = &manifest.probe {
         let deadline = Instant::now() + context.timeout;

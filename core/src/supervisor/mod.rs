@@ -49,9 +49,13 @@ impl Runtime {
             Decision::Restart(delay) => {
                 let plugin = self.registry().by_id(plugin.id);
                 // A spare is ready now; the wait is for what has to be made first.
-                if !plugin.as_ref().is_some_and(|p| self.promote(p, generation))
+                if !plugin
+                    .as_ref()
+                    .is_some_and(|p| self.promote(p, generation, false))
                     && let Some(plugin) = plugin
                 {
+                    let ready = plugin.spares.ready() > 0;
+                    let delay = if ready { Duration::ZERO } else { delay };
                     self.revive_after(delay, plugin.id, generation);
                 }
             }
@@ -87,7 +91,7 @@ impl Runtime {
             let status = plugin.status();
             status.generation == generation && status.state == State::Failed
         };
-        if self.promote(&plugin, generation) {
+        if self.promote(&plugin, generation, true) {
             return;
         }
         // Whoever holds the lock begins a generation himself, or ends the plugin.

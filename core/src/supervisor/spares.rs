@@ -9,7 +9,7 @@
 //! plugin's import is the long part, and a spare whose import fails must be found out before.
 
 use super::{Decision, Supervision};
-use crate::call::{BuildContext, DeathNotice, Executor};
+use crate::call::{BuildContext, Checkpoints, DeathNotice, Executor};
 use crate::error::Error;
 use crate::lifecycle::{Event, State};
 use crate::log::{Level, Logger};
@@ -30,6 +30,7 @@ struct Spare {
     executor: Arc<dyn Executor>,
     tools: Vec<Tool>,
     role: Arc<Role>,
+    checkpoints: Checkpoints,
 }
 
 /// Whom the death of a spare concerns: nobody but the supervisor, or the generation that it became.
@@ -183,8 +184,9 @@ pub(crate) fn wanted(manifest: &Manifest) -> u32 {
 
 impl Runtime {
     /// Makes a spare the next generation after the failed `generation`. False where there is none.
-    /// Does not block.
-    pub(super) fn promote(&self, plugin: &Arc<Plugin>, generation: u32) -> bool {
+    ///
+    /// Does not block unless it may: a spare that must first take up a checkpoint has work to do.
+    pub(super) fn promote(&self, plugin: &Arc<Plugin>, generation: u32, may_block: bool) -> bool {
         let since = Instant::now();
         let still =
             |s: crate::lifecycle::Status| s.generation == generation && s.state == State::Failed;
@@ -196,8 +198,15 @@ impl Runtime {
         else {
             return false;
         };
+        let state = plugin.last_checkpoint();
+        if state.is_some() && !may_block {
+            return false;
+        }
         let source = plugin.source.load_full();
         while let Some(spare) = plugin.spares.take(&source) {
+            if !self.taken_up(plugin, &spare, state.as_deref()) {
+                continue;
+            }
             if spare.role.serve(generation + 1) {
                 self.installed(plugin, spare, since);
                 self.keep_spares(plugin);
@@ -205,6 +214,26 @@ impl Runtime {
             }
         }
         false
+    }
+
+    /// Gives the spare what the generation before left. False where it could not take it.
+    fn taken_up(&self, plugin: &Plugin, spare: &Spare, state: Option<&[u8]>) -> bool {
+        let Some(state) = state else { return true };
+        let until = Instant::now() + self.load_timeout();
+        spare.checkpoints.clear();
+        let taken = spare.executor.restore_late(state, until);
+        plugin.checkpoint_taken(taken.is_ok());
+        match taken {
+            Ok(()) => true,
+            Err(error) => {
+                let text = format!(
+                    "a warm spare did not take its state up: {}",
+                    error.message()
+                );
+                plugin.say(Level::Warn, text, Some(&error));
+                false
+            }
+        }
     }
 
     fn installed(&self, plugin: &Arc<Plugin>, spare: Spare, since: Instant) {
@@ -215,7 +244,10 @@ impl Runtime {
         plugin.set_findings(number, findings);
         let executor = Arc::clone(&spare.executor);
         let manifest = &spare.source.manifest;
-        let generation = Generation::new(number, manifest, spare.executor, spare.tools, None);
+        let (executor_of_it, tools) = (spare.executor, spare.tools);
+        let checkpoints = spare.checkpoints;
+        let generation =
+            Generation::new(number, manifest, executor_of_it, tools, None, checkpoints);
         plugin.generation.store(Some(Arc::new(generation)));
         plugin
             .ready_ns
@@ -304,7 +336,9 @@ impl Runtime {
             log: Logger::new(self.log(), &plugin.name),
             timeout: self.load_timeout(),
             on_death: notice(self.downgrade(), plugin, &role),
+            checkpoints: Checkpoints::default(),
         };
+        let checkpoints = context.checkpoints.clone();
         let (executor, tools) =
             crate::runtime::build_caught(plugin, &*loader, &source.manifest, &context)?;
         Ok(Spare {
@@ -312,6 +346,7 @@ impl Runtime {
             executor,
             tools,
             role,
+            checkpoints,
         })
     }
 

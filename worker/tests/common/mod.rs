@@ -85,6 +85,40 @@ pub fn library() -> &'static Path {
     })
 }
 
+/// Compiles `tests/plugins_native/keeper.c` with `flags` to a file of that name.
+pub fn keeper(name: &str, flags: &[&str]) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let out = folder.join(format!("lib{name}-{}.so", std::process::id()));
+    // Never written in place: a worker may have the old one mapped.
+    let fresh = out.with_extension("new");
+    let status = std::process::Command::new("cc")
+        .args(["-O1", "-shared", "-fPIC", "-I"])
+        .arg(root.join("../include"))
+        .args(flags)
+        .arg(root.join("../tests/plugins_native/keeper.c"))
+        .arg("-o")
+        .arg(&fresh)
+        .status();
+    assert!(status.expect("a C compiler").success());
+    std::fs::rename(&fresh, &out).unwrap();
+    out
+}
+
+/// The manifest of a keeper, with `more` laid over it.
+pub fn keeper_manifest(name: &str, library: &Path, more: Value) -> Value {
+    let tools = ["count", "look", "huge", "nap", "die", "raise"];
+    let tools: Vec<Value> = tools.iter().map(|id| json!({"id": id})).collect();
+    let mut manifest = json!({
+        "name": name, "kind": "native", "entrypoint": library, "tools": tools,
+        "restart": {"policy": "on_failure", "max": 5, "within_s": 60, "backoff_ms": [10, 50]},
+    });
+    for (key, value) in more.as_object().unwrap() {
+        manifest[key] = value.clone();
+    }
+    manifest
+}
+
 /// Compiles a program that stands in the worker's place.
 pub fn impostor(name: &str, body: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));

@@ -66,6 +66,7 @@ pub(super) fn run(guest: &'static Guest, number: u32) -> i32 {
         }
         match Op::from_number(lane.op.load(Ordering::Relaxed)) {
             Some(Op::Load) if number == 0 => reply(guest, lane, load(guest, number, tid)),
+            Some(Op::Restore) => reply(guest, lane, restore(guest, number, tid)),
             Some(Op::Call) => reply(guest, lane, call(guest, number, tid)),
             Some(Op::Stop) => {
                 if let Some(plugin) = guest.plugin.get() {
@@ -113,6 +114,16 @@ fn load(guest: &'static Guest, number: u32, tid: u32) -> std::result::Result<Rep
     }
     staff(guest).map_err(Fault::Error)?;
     Ok(report.into())
+}
+
+fn restore(guest: &'static Guest, number: u32, tid: u32) -> std::result::Result<Reply, Fault> {
+    let request = incoming(guest, number, tid).map_err(Fault::Error)?;
+    let plugin = guest.plugin.get();
+    let plugin = plugin.ok_or_else(|| Fault::Error(Error::new(Code::CallNotReady)))?;
+    catch_unwind(AssertUnwindSafe(|| plugin.restore(&request))).unwrap_or_else(|panic| {
+        let text = crate::runtime::panic_text(&*panic);
+        Err(Fault::Panicked { message: text })
+    })
 }
 
 /// Starts the threads of the other lanes.

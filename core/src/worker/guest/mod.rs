@@ -1,5 +1,6 @@
 //! The worker's side: everything here runs in the worker process.
 
+mod checkpoint;
 mod confine;
 mod crash;
 mod lane;

@@ -1,7 +1,7 @@
 //! The plugin inside a worker, and its calls.
 
-use super::confine;
 use super::lane::{Guest, Incoming};
+use super::{checkpoint, confine};
 use super::{output, parent};
 use crate::call::{
     Args, BuildContext, Built, Call, DeathNotice, Executor, Fault, Reply, TensorView,
@@ -30,7 +30,7 @@ pub(super) struct Plugin {
 
 impl Plugin {
     /// Confines the process, then imports, constructs and validates.
-    pub(super) fn load(guest: &Guest, request: &Incoming<'_>) -> Result<(Self, Value)> {
+    pub(super) fn load(guest: &'static Guest, request: &Incoming<'_>) -> Result<(Self, Value)> {
         let garbled = |e: &dyn std::fmt::Display| {
             Error::new(Code::WorkerProtocol).with_message(format!("the load order: {e}"))
         };
@@ -58,8 +58,13 @@ impl Plugin {
             log: Logger::new(&output::hub(), &manifest.name),
             timeout: timeout.unwrap_or(Duration::MAX),
             on_death: DeathNotice::default(),
+            checkpoints: checkpoint::of(guest, request)?,
         };
         let Built { executor, tools } = guest.loader.build(&manifest, &context)?;
+        if let Some(state) = context.checkpoints.before() {
+            context.checkpoints.clear();
+            executor.restore(state)?;
+        }
         executor.validate()?;
         let specs: Vec<ToolSpec> = tools.iter().map(|t| t.spec.clone()).collect();
         let all = match tools.is_empty() {
@@ -154,6 +159,14 @@ impl Plugin {
             }
             other => other,
         }
+    }
+
+    /// Takes up a checkpoint after it was loaded: it was a spare.
+    pub(super) fn restore(&self, request: &Incoming<'_>) -> std::result::Result<Reply, Fault> {
+        let state = checkpoint::beside(request).map_err(Fault::Error)?;
+        let executor = self.executor.read().clone().ok_or(Fault::Cancelled)?;
+        let taken = executor.restore(&state.unwrap_or_default());
+        taken.map(|t| Value::Bool(t).into()).map_err(Fault::Error)
     }
 
     /// Ends the plugin in good order; calls under way keep it until they are done.

@@ -1,11 +1,14 @@
 //! Runs the calls of one generation in its worker process.
 
+use super::checkpoint;
 use super::link::{Link, Request};
 use crate::call::{Call, Executor, Fault, Reply};
+use crate::error::Result;
 use crate::worker::wire::Op;
 use serde_json::Value;
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Runs the calls of one generation in its worker process. Blocks the caller's thread, at most
 /// until the call's deadline.
@@ -15,7 +18,7 @@ pub struct WorkerExecutor {
 }
 
 impl Executor for WorkerExecutor {
-    fn call(&self, call: &Call<'_>) -> Result<Reply, Fault> {
+    fn call(&self, call: &Call<'_>) -> std::result::Result<Reply, Fault> {
         self.link.call(&Request {
             op: Op::Call,
             tool: &call.tool.spec.id,
@@ -24,6 +27,10 @@ impl Executor for WorkerExecutor {
             deadline: call.deadline,
             progress: call.progress,
         })
+    }
+
+    fn restore_late(&self, state: &[u8], until: Instant) -> Result<()> {
+        checkpoint::hand_over(&self.link, state, until)
     }
 
     /// Calls under way are stale from now on; the process may take a moment to end them.

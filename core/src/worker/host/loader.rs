@@ -1,5 +1,6 @@
 //! Begins generations in worker processes.
 
+use super::checkpoint;
 use super::child::Child;
 use super::executor::WorkerExecutor;
 use super::link::{Link, Making, Request};
@@ -8,7 +9,7 @@ use super::reaper::Reaper;
 use super::scratch::Scratch;
 use super::spawn;
 use super::tail::Tail;
-use crate::call::{Args, BuildContext, Built, BuiltTool, Fault, Loader};
+use crate::call::{Args, BuildContext, Built, BuiltTool, Checkpoints, Fault, Loader};
 use crate::check::Finding;
 use crate::error::{Code, Error, Result};
 use crate::manifest::Manifest;
@@ -114,7 +115,7 @@ impl Loader for WorkerLoader {
             enforcement: serde_json::Value::Null,
         };
         executor.link.shake_hands(deadline)?;
-        let loaded = load(&executor.link, &order, deadline)?;
+        let loaded = load(&executor.link, &order, &context.checkpoints, deadline)?;
         executor.link.open_lanes();
         executor.enforcement = loaded.enforcement;
         let tools = loaded
@@ -129,7 +130,13 @@ impl Loader for WorkerLoader {
     }
 }
 
-fn load(link: &Link, order: &Order, deadline: Instant) -> Result<Loaded> {
+fn load(
+    link: &Arc<Link>,
+    order: &Order,
+    checkpoints: &Checkpoints,
+    deadline: Instant,
+) -> Result<Loaded> {
+    checkpoint::keep(link, checkpoints);
     let text = serde_json::to_value(order).map_err(|e| {
         Error::new(Code::RuntimeInternal).with_message(format!("the load order: {e}"))
     })?;
@@ -137,7 +144,7 @@ fn load(link: &Link, order: &Order, deadline: Instant) -> Result<Loaded> {
         op: Op::Load,
         tool: "",
         call_id: metrics::call_id(),
-        args: &Args::from(text),
+        args: &checkpoint::beside(Args::from(text), checkpoints),
         deadline: Some(deadline),
         progress: &|_, _| true,
     });

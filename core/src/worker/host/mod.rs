@@ -1,5 +1,6 @@
 //! The host's side of worker processes.
 
+mod checkpoint;
 mod child;
 mod death;
 mod executor;

@@ -1,14 +1,15 @@
 //! Where what lies in the mapping.
 //!
-//! `[Header, one page][Lane x lanes][request slot x lanes][reply slot x lanes]`; every part begins
-//! on a page. A *lane* carries one call at a time and belongs to one thread of the worker.
+//! `[Header, one page][Lane x lanes][checkpoint x 2][request slot x lanes][reply slot x lanes]`;
+//! every part begins on a page. A *lane* carries one call at a time and belongs to one thread of the worker.
 
 use super::futex::{OWNER_DIED, WAITERS};
+use crate::call::CHECKPOINT_LIMIT;
 use crate::error::{Code, Error, Result};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Version of everything in this folder; host and worker must agree exactly.
-pub(in crate::worker) const PROTOCOL: u32 = 1;
+pub(in crate::worker) const PROTOCOL: u32 = 2;
 /// First bytes of the mapping.
 pub(in crate::worker) const MAGIC: u64 = u64::from_le_bytes(*b"PLUGWARD");
 /// The most calls that one worker runs at once.
@@ -52,11 +53,13 @@ pub(in crate::worker) enum Op {
     Call = 2,
     /// End the process in good order.
     Stop = 3,
+    /// Take up a checkpoint, after the plugin was loaded.
+    Restore = 4,
 }
 
 impl Op {
     pub(in crate::worker) fn from_number(n: u32) -> Option<Self> {
-        [Op::Load, Op::Call, Op::Stop]
+        [Op::Load, Op::Call, Op::Stop, Op::Restore]
             .into_iter()
             .find(|op| *op as u32 == n)
     }
@@ -84,6 +87,8 @@ pub(in crate::worker) struct Header {
     pub(in crate::worker) reserved: AtomicU32,
     pub(super) request_slot: AtomicU64,
     pub(super) reply_slot: AtomicU64,
+    /// Which checkpoint counts, and how long it is; see `checkpoint.rs`.
+    pub(super) checkpoint: AtomicU64,
     pub(in crate::worker) crash: Crash,
 }
 
@@ -135,9 +140,14 @@ impl Shape {
         PAGE + u64::from(lane) * size_of::<Lane>() as u64
     }
 
+    /// Where one of the two checkpoints lies.
+    pub(super) fn checkpoint_at(&self, place: u32) -> u64 {
+        self.lane_at(self.lanes).next_multiple_of(PAGE) + u64::from(place) * CHECKPOINT_LIMIT as u64
+    }
+
     /// Where the request slots begin.
     pub(super) fn requests(&self) -> u64 {
-        self.lane_at(self.lanes).next_multiple_of(PAGE)
+        self.checkpoint_at(2)
     }
 
     /// Where the reply slots begin.

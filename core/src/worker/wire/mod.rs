@@ -4,6 +4,7 @@
 //! host fault by cutting it short; pages exist only once they are touched, so a slot may be as
 //! large as the largest payload that is allowed and costs nothing until one comes.
 
+mod checkpoint;
 mod fault;
 pub(super) mod futex;
 mod layout;

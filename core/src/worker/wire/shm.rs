@@ -6,6 +6,7 @@
 )]
 
 use super::layout::{Header, Lane, MAGIC, PROTOCOL, Shape};
+use crate::call::CHECKPOINT_LIMIT;
 use crate::error::{Code, Error, Result};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
@@ -148,6 +149,19 @@ impl Segment {
     /// The reply slot of a lane.
     pub(in crate::worker) fn reply(&self, lane: u32) -> Region<'_> {
         self.region(self.shape.reply_at(lane), self.shape.reply_slot)
+    }
+
+    /// One of the two places of the last checkpoint.
+    pub(super) fn checkpoint(&self, place: u32) -> Region<'_> {
+        let at = self.shape.checkpoint_at(place & 1);
+        // SAFETY: `at..at + CHECKPOINT_LIMIT` lies within the mapping: the request slots follow.
+        let base = unsafe { self.base.add(at as usize) };
+        Region {
+            base,
+            cap: CHECKPOINT_LIMIT,
+            at,
+            segment: self,
+        }
     }
 
     /// A part of the slots, as the host named it; empty where it is none.
