@@ -1,29 +1,63 @@
-//! Multi-object tracking: which detection of this frame is the object of the last one?
+//! Follows objects from frame to frame: ByteTrack, one tracker per stream.
+//!
+//! The algorithm is that of Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box",
+//! ECCV 2022, with the motion model of SORT (Bewley et al., 2016) in the state of DeepSORT (Wojke et al., 2017):
+//!
+//! 1. every known object is moved on by its Kalman filter ([`kalman`]);
+//! 2. confident detections are associated with tracked and lost objects by IoU times confidence ([`assign`]);
+//! 3. what was being tracked and found no partner is associated with the weak detections, by IoU alone: an object
+//!    that is half covered gives a weak detection, and it is known where to expect it;
+//! 4. what was seen only once so far is associated with the confident detections that are left; without a partner
+//!    it was clutter;
+//! 5. what is left of the confident detections begins new tracks, and what was not seen is kept in the lost buffer.
+//!
+//! Three things go beyond the paper. A detection is only ever associated with an object of its own class: a player
+//! does not become the ball. Everything is bounded ([`Config::max_tracks`], [`Config::max_detections`],
+//! [`Streams`]), and what was left out is counted ([`Dropped`]). And a detection that is not a box of finite size is
+//! left out at the door, so no NaN ever reaches a filter.
+
+pub mod assign;
+mod bbox;
+mod checkpoint;
+mod config;
+pub mod kalman;
+mod round;
+mod screen;
+mod streams;
+mod target;
+mod tracker;
+
+pub use bbox::{MAX_COORDINATE, MIN_SIDE, iou};
+pub use checkpoint::{CheckpointError, FORMAT, VERSION};
+pub use config::Config;
+pub use screen::Dropped;
+pub use streams::Streams;
+pub use tracker::Tracker;
 
 use serde::{Deserialize, Serialize};
 
-/// One object that a detector saw in one frame.
+/// One box of a detector in one frame.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Detection {
-    /// Left, top, right, bottom, in pixels of the frame.
+    /// Left, top, right and bottom edge in pixels.
     pub xyxy: [f32; 4],
-    /// 0 to 1.
+    /// How sure the detector is, 0 to 1.
     pub confidence: f32,
-    /// Index into the model's classes.
+    /// The detector's class.
     pub class_id: u32,
 }
 
 /// A detection that belongs to a known object.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Track {
-    /// The object's number: no two objects and no two streams share one.
+    /// The object: the same number in every frame, never given twice by one [`Streams`].
     pub track_id: u64,
-    /// The detection's class.
+    /// The detector's class.
     pub class_id: u32,
-    /// The detection's box.
+    /// The detection's box: left, top, right and bottom edge in pixels.
     pub xyxy: [f32; 4],
-    /// The detection's confidence.
+    /// The detection's confidence, 0 to 1.
     pub confidence: f32,
-    /// Index of the detection in the input.
+    /// Which of the frame's detections it is: an index into the slice that was given.
     pub detection: usize,
 }

@@ -1,0 +1,247 @@
+//! One tracker: births, losses, two stages, classes.
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use common::{ids, of_class, seen, sure};
+use videotracker::track::{Config, Detection, Tracker};
+
+fn tracker() -> Tracker {
+    Tracker::new(Config::default())
+}
+
+#[test]
+fn an_object_keeps_its_number_and_its_detection() {
+    let mut tracker = tracker();
+    for frame in 0..50 {
+        let left = 10.0 + 3.0 * frame as f32;
+        let given = [sure(0.05, seen(500.0, 500.0)), seen(left, 20.0)];
+        let tracks = tracker.update(&given);
+        assert_eq!(ids(&tracks), [1], "frame {frame}");
+        assert_eq!(
+            (tracks[0].detection, tracks[0].xyxy, tracks[0].confidence),
+            (1, given[1].xyxy, 0.9)
+        );
+    }
+}
+
+#[test]
+fn what_comes_later_is_reported_from_its_second_frame_on() {
+    let mut tracker = tracker();
+    tracker.update(&[seen(0.0, 0.0)]);
+    let both = [seen(0.0, 0.0), seen(300.0, 0.0)];
+    assert_eq!(ids(&tracker.update(&both)), [1]);
+    assert_eq!(ids(&tracker.update(&both)), [1, 2]);
+}
+
+#[test]
+fn min_frames_makes_an_object_wait() {
+    for (min_frames, first) in [(1, 0), (2, 1), (3, 2), (7, 6)] {
+        let mut tracker = Tracker::new(Config {
+            min_frames,
+            ..Config::default()
+        });
+        let reported: Vec<bool> = (0..10)
+            .map(|_| !tracker.update(&[seen(0.0, 0.0)]).is_empty())
+            .collect();
+        assert_eq!(
+            reported.iter().position(|one| *one),
+            Some(first),
+            "min_frames {min_frames}"
+        );
+    }
+}
+
+#[test]
+fn clutter_of_one_frame_is_never_reported() {
+    let mut tracker = tracker();
+    tracker.update(&[]);
+    for frame in 0..20 {
+        assert!(
+            tracker
+                .update(&[seen(100.0 * frame as f32, 0.0)])
+                .is_empty()
+        );
+    }
+    assert_eq!(
+        tracker.remembered(),
+        1,
+        "only the newest waits for its second frame"
+    );
+}
+
+#[test]
+fn a_weak_detection_keeps_a_known_object_and_begins_none() {
+    let mut tracker = tracker();
+    tracker.update(&[seen(0.0, 0.0)]);
+    for _ in 0..10 {
+        let tracks = tracker.update(&[sure(0.2, seen(0.0, 0.0)), sure(0.2, seen(400.0, 0.0))]);
+        assert_eq!(ids(&tracks), [1]);
+    }
+    assert_eq!(tracker.remembered(), 1);
+}
+
+#[test]
+fn a_weak_detection_does_not_bring_a_lost_object_back() {
+    let mut tracker = tracker();
+    tracker.update(&[seen(0.0, 0.0)]);
+    tracker.update(&[]);
+    assert!(tracker.update(&[sure(0.2, seen(0.0, 0.0))]).is_empty());
+    assert_eq!(ids(&tracker.update(&[seen(0.0, 0.0)])), [1]);
+}
+
+#[test]
+fn between_the_thresholds_nothing_begins() {
+    let mut tracker = tracker();
+    tracker.update(&[]);
+    for _ in 0..3 {
+        assert!(tracker.update(&[sure(0.55, seen(0.0, 0.0))]).is_empty());
+    }
+    tracker.update(&[sure(0.65, seen(0.0, 0.0))]);
+    assert_eq!(ids(&tracker.update(&[sure(0.55, seen(0.0, 0.0))])), [1]);
+}
+
+#[test]
+fn the_lost_buffer_ends_on_the_frame() {
+    for (frame_rate, lost_buffer, remembered) in [
+        (30.0, 30, 30),
+        (60.0, 30, 60),
+        (15.0, 30, 15),
+        (30.0, 3, 3),
+        (25.0, 10, 8),
+    ] {
+        let config = Config {
+            frame_rate,
+            lost_buffer,
+            ..Config::default()
+        };
+        assert_eq!(config.frames_remembered(), remembered);
+        for (gap, expected) in [(remembered - 1, vec![1]), (remembered, vec![])] {
+            let mut tracker = Tracker::new(config);
+            tracker.update(&[seen(0.0, 0.0)]);
+            (0..=gap).for_each(|_| drop(tracker.update(&[])));
+            assert_eq!(
+                tracker.remembered(),
+                expected.len(),
+                "{frame_rate}/s, {lost_buffer}, gap {gap}"
+            );
+            assert_eq!(
+                ids(&tracker.update(&[seen(0.0, 0.0)])),
+                expected,
+                "{frame_rate}/s, gap {gap}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_object_is_found_again_where_its_motion_takes_it() {
+    let mut tracker = tracker();
+    let at = |frame: usize| seen(5.0 * frame as f32, 100.0);
+    (0..30).for_each(|frame| drop(tracker.update(&[at(frame)])));
+    (30..45).for_each(|_| drop(tracker.update(&[])));
+    assert_eq!(
+        ids(&tracker.update(&[at(45)])),
+        [1],
+        "75 pixels further on, four of its widths"
+    );
+}
+
+#[test]
+fn two_that_cross_keep_their_numbers() {
+    let mut tracker = tracker();
+    for frame in 0..60 {
+        let left = [4.0 * frame as f32, 236.0 - 4.0 * frame as f32];
+        // They overlap by more than half in three frames, in which only the front one is seen.
+        let hidden = (left[0] - left[1]).abs() < 8.0;
+        let mut given = vec![seen(left[0], 0.0)];
+        given.extend((!hidden).then(|| seen(left[1], 4.0)));
+        let tracks = tracker.update(&given);
+        let expected: &[u64] = if hidden { &[1] } else { &[1, 2] };
+        assert_eq!(ids(&tracks), expected, "frame {frame}");
+    }
+}
+
+#[test]
+fn a_player_never_becomes_the_ball() {
+    let mut tracker = tracker();
+    let (player, ball) = (seen(0.0, 0.0), of_class(1, seen(0.0, 0.0)));
+    let first = tracker.update(&[player, ball]);
+    assert_eq!(ids(&first), [1, 2]);
+    tracker.update(&[player]);
+    for _ in 0..5 {
+        let tracks = tracker.update(&[ball]);
+        assert_eq!((ids(&tracks), tracks[0].class_id), (vec![2], 1));
+    }
+    let last = tracker.update(&[of_class(2, player)]);
+    assert!(last.is_empty(), "a third class is a third object: {last:?}");
+}
+
+#[test]
+fn of_two_in_one_place_the_number_followed_for_longer_stays() {
+    for last in [seen(0.0, 0.0), seen(1.0, 0.0)] {
+        let mut tracker = tracker();
+        (0..5).for_each(|_| drop(tracker.update(&[seen(0.0, 0.0)])));
+        // A detector that sees it double, and then no more.
+        (0..5).for_each(|_| drop(tracker.update(&[seen(0.0, 0.0), seen(1.0, 0.0)])));
+        assert_eq!(tracker.remembered(), 2);
+        assert_eq!(ids(&tracker.update(&[last])), [1]);
+        assert_eq!(tracker.remembered(), 1);
+    }
+}
+
+#[test]
+fn a_reset_forgets_objects_but_gives_no_number_twice() {
+    let mut tracker = tracker();
+    assert_eq!(ids(&tracker.update(&[seen(0.0, 0.0)])), [1]);
+    tracker.reset();
+    assert_eq!((tracker.remembered(), tracker.frames()), (0, 0));
+    assert_eq!(
+        ids(&tracker.update(&[seen(0.0, 0.0)])),
+        [2],
+        "reported at once: a first frame again"
+    );
+}
+
+#[test]
+fn the_same_frames_give_the_same_tracks() {
+    let run = || {
+        let (mut random, mut tracker) = (common::random::Random::new(5), tracker());
+        let frame = |frame| tracker.update(&common::walkers(&mut random, 30, frame));
+        (0..200).map(frame).collect::<Vec<_>>()
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn no_number_is_reported_twice_in_a_frame_nor_after_another_object_had_it() {
+    let (mut random, mut tracker) = (common::random::Random::new(9), tracker());
+    let mut class_of = std::collections::BTreeMap::new();
+    for frame in 0..500 {
+        let given: Vec<Detection> = common::walkers(&mut random, 40, frame % 120);
+        let tracks = tracker.update(&given);
+        let mut found = ids(&tracks);
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found.len(), tracks.len(), "frame {frame}");
+        assert!(
+            tracks
+                .windows(2)
+                .all(|two| two[0].detection < two[1].detection),
+            "ordered, no detection twice"
+        );
+        for track in &tracks {
+            assert_eq!(
+                *class_of.entry(track.track_id).or_insert(track.class_id),
+                track.class_id
+            );
+            assert_eq!(
+                (track.xyxy, track.confidence),
+                (
+                    given[track.detection].xyxy,
+                    given[track.detection].confidence
+                )
+            );
+        }
+    }
+}
