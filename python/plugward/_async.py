@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,14 +29,17 @@ async def acall(
 ) -> _native.Outcome:
     """Call a tool; cancelling the awaiting task cancels the call.
 
-    No thread is held while it waits, unless the plugin runs outside this interpreter: then one of the loop's executor
+    No thread is held while it waits, unless the plugin is native code in this process: then one of the loop's executor
     waits for it, and a call whose task was cancelled goes on until its own deadline.
     """
     begun = runtime._begin(plugin, tool, args, deadline_ms, progress)
     if isinstance(begun, int):
         begun = await _turn(runtime, waiting, begun, (plugin, tool, args, deadline_ms, progress))
     if isinstance(begun, tuple):
-        # The plugin runs in a worker process or in native code; what waits for it is a thread.
+        (threadless,) = begun
+        outcome = await _sent(runtime, plugin, tool, args, deadline_ms, progress) if threadless else None
+        if outcome is not None:
+            return outcome
         call = functools.partial(runtime.call, plugin, tool, args, deadline_ms=deadline_ms, progress=progress)
         return await asyncio.to_thread(call)
     if isinstance(begun, _native.Outcome):
@@ -49,9 +53,49 @@ async def acall(
         raise
 
 
+_mailboxes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _native.Mailbox] = weakref.WeakKeyDictionary()
+
+
+def _mailbox(loop: asyncio.AbstractEventLoop) -> _native.Mailbox | None:
+    """The loop's own; `None` where it watches no file descriptors."""
+    known = _mailboxes.get(loop)
+    if known is None:
+        known = _native.Mailbox()
+        try:
+            loop.add_reader(known.fileno(), known.deliver)
+        except NotImplementedError:
+            return None
+        _mailboxes[loop] = known
+    return known
+
+
+async def _sent(
+    runtime: _native.Runtime,
+    plugin: str,
+    tool: str,
+    args: Mapping[str, Any] | None,
+    deadline_ms: float | None,
+    progress: Callable[..., Any] | None,
+) -> _native.Outcome | None:
+    """A call of a worker process; `None` where only a thread can wait for it."""
+    loop = asyncio.get_running_loop()
+    mailbox = _mailbox(loop)
+    if mailbox is None:
+        return None
+    future: asyncio.Future[_native.Outcome] = loop.create_future()
+    call = mailbox.send(runtime, future, plugin, tool, args, deadline_ms, progress)
+    if not isinstance(call, _native.AwaitedCall):
+        return call
+    try:
+        return await future
+    except BaseException:
+        call.cancel()
+        raise
+
+
 async def _turn(
     runtime: _native.Runtime, waiting: Counter[str], queue: int, ask: tuple[Any, ...]
-) -> _native.Outcome | _native.PendingCall | tuple[()]:
+) -> _native.Outcome | _native.PendingCall | tuple[bool]:
     """Wait for a turn at a plugin that is full, as one of at most `queue`."""
     plugin, tool, _, deadline_ms, _ = ask
     if waiting[plugin] >= queue:

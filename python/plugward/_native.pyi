@@ -9,7 +9,9 @@ from typing_extensions import disjoint_base
 
 __all__ = [
     "MANIFEST_SCHEMA",
+    "AwaitedCall",
     "LoadReport",
+    "Mailbox",
     "Outcome",
     "PendingCall",
     "Progress",
@@ -119,6 +121,26 @@ class PendingCall:
     def cancel(self) -> None: ...
 
 @final
+class Mailbox:
+    def __new__(cls) -> Mailbox: ...
+    def fileno(self) -> int: ...
+    def deliver(self) -> None: ...
+    def send(
+        self,
+        runtime: Runtime,
+        future: Any,
+        plugin: str,
+        tool: str,
+        args: Mapping[str, Any] | None,
+        deadline_ms: float | None,
+        progress: Callable[..., Any] | None,
+    ) -> Outcome | AwaitedCall | None: ...
+
+@final
+class AwaitedCall:
+    def cancel(self) -> None: ...
+
+@final
 class Progress:
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
@@ -150,7 +172,7 @@ class Runtime:
         args: Mapping[str, Any] | None = None,
         deadline_ms: float | None = None,
         progress: Callable[..., Any] | None = None,
-    ) -> Outcome | PendingCall | int | tuple[()]: ...
+    ) -> Outcome | PendingCall | int | tuple[bool]: ...
     def _no_turn(self, plugin: str, tool: str, timed_out: bool) -> Outcome: ...
     def load(self, path: str | PathLike[str]) -> builtins.list[LoadReport]: ...
     def _add(self, source: tuple[Any, ...], manifest: dict[str, Any]) -> LoadReport: ...

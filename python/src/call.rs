@@ -100,7 +100,7 @@ fn name<'a>(text: &'a Bound<'_, PyString>) -> Result<&'a str, Error> {
     })
 }
 
-fn deadline(ms: Option<f64>) -> Result<Option<Duration>, Error> {
+pub(crate) fn deadline(ms: Option<f64>) -> Result<Option<Duration>, Error> {
     let Some(ms) = ms else { return Ok(None) };
     let usable = ms > 0.0 && ms < 1e15;
     usable
@@ -320,7 +320,7 @@ fn foreign<'py>(
 }
 
 /// The arguments as they cross to where the plugin runs.
-fn foreign_args(ask: &Request<'_, '_>) -> Result<Args, Error> {
+pub(crate) fn foreign_args(ask: &Request<'_, '_>) -> Result<Args, Error> {
     let Some(given) = ask.args else {
         return Ok(Args::default());
     };

@@ -13,6 +13,8 @@ mod interrupt;
 mod invoke;
 mod loader;
 mod log;
+#[cfg(target_os = "linux")]
+mod mailbox;
 mod manifest;
 mod meeting;
 mod names;
@@ -40,6 +42,11 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<outcome::Outcome>()?;
     module.add_class::<report::LoadReport>()?;
     module.add_class::<pending::PendingCall>()?;
+    #[cfg(target_os = "linux")]
+    {
+        module.add_class::<mailbox::Mailbox>()?;
+        module.add_class::<mailbox::AwaitedCall>()?;
+    }
     module.add_class::<steps::Steps>()?;
     module.add_class::<progress::Progress>()?;
     module.add_function(wrap_pyfunction!(check::check_manifest, module)?)?;

@@ -25,8 +25,8 @@ pub(crate) enum Begun {
     Pending(Py<PendingCall>),
     /// The plugin is full; so many may wait.
     Full(u32),
-    /// It runs outside this interpreter: a thread must wait for it.
-    Elsewhere(()),
+    /// It runs outside this interpreter; whether it can be awaited without a thread.
+    Elsewhere((bool,)),
 }
 
 /// An admitted call.
@@ -59,7 +59,8 @@ impl PendingCall {
             Err(error) => return refused(error),
         };
         if PyTool::of(target.tool()).is_none() {
-            return Ok(Begun::Elsewhere(()));
+            let threadless = target.generation().executor.can_begin();
+            return Ok(Begun::Elsewhere((threadless,)));
         }
         let queue = target.generation().queue;
         match target.enter(limit) {

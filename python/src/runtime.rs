@@ -510,7 +510,7 @@ impl Runtime {
     }
 }
 
-fn mapping<'py>(args: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn mapping<'py>(args: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     if let Ok(dict) = args.cast::<PyDict>() {
         return Ok(dict.clone());
     }

@@ -11,6 +11,7 @@ use plugward_abi::DType;
 use serde_json::Value;
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 /// A dense CPU array that lies somewhere else and must not be written.
@@ -42,6 +43,34 @@ pub struct Call<'a> {
     pub progress: &'a (dyn Fn(u64, u64) -> bool + Sync),
 }
 
+/// How a call that was begun stands.
+pub enum Look {
+    /// Nothing new: sleep while the word still holds this.
+    Waiting(u32),
+    /// Its thread has ended, its process may take a moment longer: [`Underway::bury`] blocks.
+    Dying,
+    /// It has ended.
+    Done(std::result::Result<Reply, Fault>),
+}
+
+/// A call that was begun and that no thread waits for.
+pub trait Underway: Send {
+    /// What changes when there is something to see: a futex that other processes may wake.
+    fn word(&self) -> &AtomicU32;
+
+    /// Looks, and hands progress on; never blocks. After [`Look::Done`] it must not be asked again.
+    fn look(&mut self, progress: &(dyn Fn(u64, u64) -> bool + Sync)) -> Look;
+
+    /// Waits for the end of a process whose thread has ended.
+    fn bury(&mut self) -> Fault;
+
+    /// Nobody wants the answer any more: the plugin is asked to stop.
+    fn cancel(&mut self);
+
+    /// The deadline has passed: ends the call by force.
+    fn expire(&mut self) -> Fault;
+}
+
 /// Runs one generation of a plugin. Dropped after its last call.
 pub trait Executor: Send + Sync + 'static {
     /// Runs one tool. A panic is caught by the caller.
@@ -71,6 +100,17 @@ pub trait Executor: Send + Sync + 'static {
             args: &args,
             ..*call
         })
+    }
+
+    /// Whether calls can be begun and awaited without a thread.
+    fn can_begin(&self) -> bool {
+        false
+    }
+
+    /// Begins a call that needs no thread to wait for it; `None` where only [`Executor::call`] will
+    /// do. The arguments are not needed any more once it returns.
+    fn begin(&self, _call: &Call<'_>) -> Option<std::result::Result<Box<dyn Underway>, Fault>> {
+        None
     }
 
     /// The process that runs its calls, where there is one.

@@ -19,11 +19,13 @@ pub use buffer::{BUFFER, buffer_mark, buffer_places, read_mark};
 pub(crate) use checkpoint::LastCheckpoint;
 pub use checkpoint::{CHECKPOINT_LIMIT, Checkpoints, Vault};
 pub use executor::{
-    BuildContext, Built, BuiltTool, Call, Confine, DeathNotice, Executor, Loader, TensorView,
+    BuildContext, Built, BuiltTool, Call, Confine, DeathNotice, Executor, Loader, Look, TensorView,
+    Underway,
 };
 pub(crate) use fault::ms;
 pub use fault::{Fault, Interruption};
 pub use outcome::{Effect, Ended, Outcome, error_fields};
+pub(crate) use ticket::Queued;
 pub use ticket::{Entry, Target, Ticket, Waiting};
 
 use std::sync::Arc;

@@ -4,8 +4,8 @@ use super::{CallOptions, Effect, Ended, Fault};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::{EnterRefused, Exit, Status};
 use crate::metrics;
-use crate::registry::{Generation, Plugin, Tool};
-use std::sync::Arc;
+use crate::registry::{Bell, Generation, Plugin, Tool, Turn};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// A tool that was found, not yet entered.
@@ -93,6 +93,20 @@ impl Target {
 }
 
 impl Waiting {
+    /// Queues without a thread; `bell` is rung when a turn may have come.
+    ///
+    /// # Errors
+    /// [`Code::CallBusy`] when the queue is full.
+    pub(crate) fn join(self, bell: &Weak<dyn Bell>) -> Result<Queued> {
+        let target = &self.target;
+        let plugin = &target.plugin;
+        if !plugin.gate.join(target.generation.queue, bell) {
+            let error = plugin.queue_refusal(target.tool(), Turn::QueueFull, self.limit);
+            return Err(error);
+        }
+        Ok(Queued(self))
+    }
+
     /// Waits for a turn until the deadline; blocks the calling thread.
     ///
     /// # Errors
@@ -122,6 +136,49 @@ impl Waiting {
             (None, Some(error)) => Err(error),
             (None, None) => Err(plugin.queue_refusal(target.tool(), turn, limit)),
         }
+    }
+}
+
+/// A place in a plugin's queue, held without a thread. Dropping it leaves the queue.
+pub(crate) struct Queued(Waiting);
+
+impl Queued {
+    /// What it waits for.
+    pub(crate) fn target(&self) -> &Target {
+        &self.0.target
+    }
+
+    /// When it has waited long enough.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.0.limit.map(|l| self.0.since + l)
+    }
+
+    /// Asks again: `None` while there is no turn. At the deadline the answer is final.
+    pub(crate) fn attempt(&self) -> Option<Result<Ticket>> {
+        let Waiting {
+            target,
+            limit,
+            since,
+        } = &self.0;
+        match target.clone().enter_since(*since, *limit) {
+            Entry::Admitted(ticket) => Some(Ok(ticket)),
+            Entry::Refused(error) => Some(Err(error)),
+            Entry::Full(_) if self.until().is_some_and(|at| Instant::now() >= at) => {
+                let plugin = &target.plugin;
+                Some(Err(plugin.queue_refusal(
+                    target.tool(),
+                    Turn::TimedOut,
+                    *limit,
+                )))
+            }
+            Entry::Full(_) => None,
+        }
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.0.target.plugin.gate.leave();
     }
 }
 

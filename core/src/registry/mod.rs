@@ -11,6 +11,7 @@ mod plugin;
 mod services;
 mod tool;
 
+pub(crate) use gate::Bell;
 pub use gate::Turn;
 pub use generation::Generation;
 pub use plugin::{Note, Plugin, Source};

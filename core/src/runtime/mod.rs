@@ -1,12 +1,18 @@
 //! One instance of Plugward in a host process.
 
+#[cfg(target_os = "linux")]
+mod awaited;
 mod check;
 mod load;
 mod options;
+#[cfg(target_os = "linux")]
+mod pump;
 mod run;
 mod view;
 mod workers;
 
+#[cfg(target_os = "linux")]
+pub use awaited::{Awaited, Begun, Done};
 pub use load::LoadReport;
 pub(crate) use load::build_caught;
 pub use options::RuntimeOptions;
@@ -53,6 +59,20 @@ struct Inner {
     options: RuntimeOptions,
     closed: AtomicBool,
     forks: u32,
+    #[cfg(target_os = "linux")]
+    pump: Mutex<Option<Arc<pump::Pump>>>,
+}
+
+#[cfg(target_os = "linux")]
+impl Inner {
+    /// What sees awaited calls to their end; its thread is started by the first of them.
+    fn pump(&self) -> Result<Arc<pump::Pump>> {
+        let mut pump = self.pump.lock();
+        match &*pump {
+            Some(pump) => Ok(Arc::clone(pump)),
+            None => Ok(Arc::clone(pump.insert(pump::Pump::start()?))),
+        }
+    }
 }
 
 /// A runtime that may be gone.
@@ -97,6 +117,8 @@ impl Runtime {
             options,
             closed,
             forks,
+            #[cfg(target_os = "linux")]
+            pump: Mutex::default(),
         };
         let rt = Self(Arc::new(inner));
         let weak = rt.downgrade();

@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How deep plugins may call one another on one thread.
 const MAX_DEPTH: usize = 64;
@@ -26,7 +26,7 @@ thread_local! {
     static STACK: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
 }
 
-type Answer = Result<Reply, Fault>;
+pub(super) type Answer = Result<Reply, Fault>;
 type Meeting = Handoff<Answer, Progress>;
 
 /// A progress report on its way to the caller's thread. The plugin waits for the answer, so that
@@ -106,6 +106,22 @@ impl Runtime {
         args: &Args,
         options: &CallOptions,
     ) -> Result<Ticket, Error> {
+        let (target, deadline) = self.checked(plugin, tool, args, options)?;
+        match target.enter(deadline) {
+            Entry::Admitted(ticket) => Ok(ticket),
+            Entry::Refused(error) => Err(error),
+            Entry::Full(waiting) => waiting.wait(),
+        }
+    }
+
+    /// Steps 1 to 3 of a call: found and validated; with its deadline.
+    pub(super) fn checked(
+        &self,
+        plugin: &str,
+        tool: &str,
+        args: &Args,
+        options: &CallOptions,
+    ) -> Result<(Target, Option<Duration>), Error> {
         let target = self.find(plugin, tool)?;
         let beside = match args.tensors.is_empty() {
             true => Vec::new(),
@@ -116,11 +132,7 @@ impl Runtime {
             .check_input_except(args.value(), &beside)
             .inspect_err(|e| target.plugin().stats.record_code(e.code()))?;
         let deadline = target.deadline(options).or(self.default_deadline());
-        match target.enter(deadline) {
-            Entry::Admitted(ticket) => Ok(ticket),
-            Entry::Refused(error) => Err(error),
-            Entry::Full(waiting) => waiting.wait(),
-        }
+        Ok((target, deadline))
     }
 
     /// Validates input before the plugin is entered; a refusal is counted, not held against it.
@@ -327,7 +339,7 @@ fn give_up(generation: &Generation) {
 }
 
 /// Steps 6 and 7 of a call: the result is validated, the ticket closed.
-fn settle(ticket: Ticket, answer: Answer) -> (Result<Reply, Error>, Ended) {
+pub(super) fn settle(ticket: Ticket, answer: Answer) -> (Result<Reply, Error>, Ended) {
     let checked = answer.and_then(|reply| {
         let beside = match reply.tensors.is_empty() {
             true => Vec::new(),

@@ -19,6 +19,8 @@ mod host;
 mod order;
 mod wire;
 
+pub(crate) use wire::futex::{MOST, can_wait_for_any, wait_any, wake};
+
 pub use guest::serve;
 pub use host::{Program, WorkerExecutor, WorkerLoader};
 

@@ -2,7 +2,8 @@
 
 use super::checkpoint;
 use super::link::{Link, Request};
-use crate::call::{Call, Executor, Fault, Reply};
+use super::running::Running;
+use crate::call::{Call, Executor, Fault, Reply, Underway};
 use crate::error::Result;
 use crate::worker::wire::Op;
 use serde_json::Value;
@@ -17,16 +18,30 @@ pub struct WorkerExecutor {
     pub(super) enforcement: Value,
 }
 
+fn request<'a>(call: &'a Call<'_>) -> Request<'a> {
+    Request {
+        op: Op::Call,
+        tool: &call.tool.spec.id,
+        call_id: call.call_id,
+        args: call.args,
+        deadline: call.deadline,
+        progress: call.progress,
+    }
+}
+
 impl Executor for WorkerExecutor {
     fn call(&self, call: &Call<'_>) -> std::result::Result<Reply, Fault> {
-        self.link.call(&Request {
-            op: Op::Call,
-            tool: &call.tool.spec.id,
-            call_id: call.call_id,
-            args: call.args,
-            deadline: call.deadline,
-            progress: call.progress,
-        })
+        self.link.call(&request(call))
+    }
+
+    fn can_begin(&self) -> bool {
+        crate::worker::can_wait_for_any()
+    }
+
+    fn begin(&self, call: &Call<'_>) -> Option<std::result::Result<Box<dyn Underway>, Fault>> {
+        let begun = self.link.begin(&request(call));
+        let running = |number| Running::new(&self.link, number, &call.tool.spec.id);
+        Some(begun.map(|number| -> Box<dyn Underway> { Box::new(running(number)) }))
     }
 
     fn restore_late(&self, state: &[u8], until: Instant) -> Result<()> {

@@ -171,9 +171,45 @@ impl Link {
 
     /// Makes one call and waits for its answer.
     pub(super) fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
+        let number = self.begin(request)?;
+        let lane = self.segment.lane(number);
+        let answer = match self.wait(lane, request) {
+            Ok(()) => self.answered(number, lane),
+            Err(Fault::Cancelled) => {
+                lane.cancel.store(1, Ordering::Release);
+                self.lanes.lock().draining.push(number);
+                Err(Fault::Cancelled)
+            }
+            Err(fault) => Err(fault),
+        };
+        self.ended(answer)
+    }
+
+    /// Writes a call into a free lane and wakes the worker. [`Link::ended`] must follow.
+    pub(super) fn begin(&self, request: &Request<'_>) -> std::result::Result<u32, Fault> {
         let number = self.take_lane().map_err(Fault::Error)?;
         self.in_flight.fetch_add(1, Ordering::SeqCst);
-        let answer = self.on_lane(number, request);
+        match self.submit(number, self.segment.lane(number), request) {
+            Ok(()) => Ok(number),
+            Err(fault) => {
+                self.lanes.lock().free.push(number);
+                self.ended(Err(fault)).map(|_| number)
+            }
+        }
+    }
+
+    /// The answer, once it is there; the lane is free afterwards.
+    pub(super) fn answered(&self, number: u32, lane: &Lane) -> std::result::Result<Reply, Fault> {
+        let answer = self.answer(number, lane);
+        self.release(number, lane);
+        answer
+    }
+
+    /// A call that was begun has its answer.
+    pub(super) fn ended(
+        &self,
+        answer: std::result::Result<Reply, Fault>,
+    ) -> std::result::Result<Reply, Fault> {
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
         match &answer {
             Err(Fault::Crashed { .. } | Fault::Deadline { .. }) => {
@@ -196,27 +232,6 @@ impl Link {
                 "{}: every thread of its worker is still busy with a cancelled call",
                 self.plugin
             ))),
-        }
-    }
-
-    fn on_lane(&self, number: u32, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
-        let lane = self.segment.lane(number);
-        if let Err(fault) = self.submit(number, lane, request) {
-            self.lanes.lock().free.push(number);
-            return Err(fault);
-        }
-        match self.wait(lane, request) {
-            Ok(()) => {
-                let answer = self.answer(number, lane);
-                self.release(number, lane);
-                answer
-            }
-            Err(Fault::Cancelled) => {
-                lane.cancel.store(1, Ordering::Release);
-                self.lanes.lock().draining.push(number);
-                Err(Fault::Cancelled)
-            }
-            Err(fault) => Err(fault),
         }
     }
 
@@ -275,7 +290,7 @@ impl Link {
         let mut told = 0;
         loop {
             let seen = lane.word.load(Ordering::Acquire);
-            let go_on = news(lane, request, &mut told);
+            let go_on = news(lane, request.progress, &mut told);
             match seen {
                 ANSWERED => return Ok(()),
                 DIED => return Err(self.crashed(lane)),
@@ -284,7 +299,7 @@ impl Link {
                 _ => {
                     let in_time = futex::wait(&lane.word, seen, request.deadline);
                     if !in_time && lane.word.load(Ordering::Acquire) != ANSWERED {
-                        return Err(self.overstayed(request));
+                        return Err(self.overstayed(request.tool));
                     }
                 }
             }
@@ -292,7 +307,7 @@ impl Link {
     }
 
     /// The note was read; the worker's thread went on meanwhile.
-    fn noted(&self, lane: &Lane) -> std::result::Result<(), Fault> {
+    pub(super) fn noted(&self, lane: &Lane) -> std::result::Result<(), Fault> {
         let busy = wire::busy(lane.tid.load(Ordering::Relaxed));
         let turned = lane
             .word
@@ -303,8 +318,9 @@ impl Link {
         }
     }
 
-    fn overstayed(&self, request: &Request<'_>) -> Fault {
-        self.child.kill(Reason::Deadline(request.tool.to_owned()));
+    /// A call of `tool` is past its deadline: its process ends.
+    pub(super) fn overstayed(&self, tool: &str) -> Fault {
+        self.child.kill(Reason::Deadline(tool.to_owned()));
         Fault::Deadline {
             limit: Duration::ZERO,
             how: Interruption::Killed,
@@ -350,7 +366,7 @@ impl Link {
 
     /// The kernel or the reaper wrote that the lane's thread has ended. The process usually ends
     /// with it; where it does not, it is killed: one thread short it serves nobody.
-    fn crashed(&self, lane: &Lane) -> Fault {
+    pub(super) fn crashed(&self, lane: &Lane) -> Fault {
         let mut exit = self.child.wait(Instant::now() + DYING);
         if exit.is_none() {
             self.child.kill(Reason::Thread);
@@ -431,12 +447,16 @@ impl Link {
 }
 
 /// Hands the latest progress on; false when the caller wants no more of the call.
-fn news(lane: &Lane, request: &Request<'_>, told: &mut u32) -> bool {
+pub(super) fn news(
+    lane: &Lane,
+    progress: &(dyn Fn(u64, u64) -> bool + Sync),
+    told: &mut u32,
+) -> bool {
     let reports = lane.reports.load(Ordering::Acquire);
     if reports == *told {
         return true;
     }
     *told = reports;
     let (n, of) = (&lane.progress_n, &lane.progress_of);
-    (request.progress)(n.load(Ordering::Relaxed), of.load(Ordering::Relaxed))
+    progress(n.load(Ordering::Relaxed), of.load(Ordering::Relaxed))
 }

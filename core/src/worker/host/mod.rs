@@ -9,6 +9,7 @@ mod loader;
 mod memory;
 mod program;
 mod reaper;
+mod running;
 mod scratch;
 mod spawn;
 mod tail;

@@ -6,7 +6,9 @@
 )]
 
 use rustix::io::Errno;
-use rustix::thread::futex::{self, Flags, Timespec};
+use rustix::thread::ClockId;
+use rustix::thread::futex::{self, Flags, Timespec, WaitFlags, WaitvFlags};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
@@ -28,8 +30,51 @@ pub(in crate::worker) fn wait(word: &AtomicU32, seen: u32, deadline: Option<Inst
     !matches!(done, Err(Errno::TIMEDOUT))
 }
 
+/// The most words that one thread can wait for: the kernel's `FUTEX_WAITV_MAX`.
+pub(crate) const MOST: usize = 128;
+
+/// Whether [`wait_any`] works here: Linux 5.16, and no seccomp filter that forbids it.
+pub(crate) fn can_wait_for_any() -> bool {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    *CAN.get_or_init(|| {
+        let word = AtomicU32::new(1);
+        let seen = [waiter(&word, 0)];
+        // The word does not hold 0, so a kernel that knows the call says so at once.
+        futex::waitv(&seen, WaitvFlags::empty(), None, ClockId::Monotonic) == Err(Errno::AGAIN)
+    })
+}
+
+fn waiter(word: &AtomicU32, seen: u32) -> futex::Wait {
+    let mut wait = futex::Wait::new();
+    wait.val = seen.into();
+    wait.uaddr = futex::WaitPtr::new(word.as_ptr().cast());
+    wait.flags = WaitFlags::SIZE_U32;
+    wait
+}
+
+/// Sleeps while every word is what was seen in it, until one is woken or `deadline`. Of more words
+/// than [`MOST`] the rest is not waited for.
+pub(crate) fn wait_any(words: &[(&AtomicU32, u32)], deadline: Option<Instant>) {
+    let until = deadline.map(|at| {
+        let left = at.saturating_duration_since(Instant::now());
+        let now = rustix::time::clock_gettime(ClockId::Monotonic);
+        Timespec::try_from(left).map_or(now, |left| now + left)
+    });
+    let words: Vec<_> = words
+        .iter()
+        .take(MOST)
+        .map(|(word, seen)| waiter(word, *seen))
+        .collect();
+    let _ = futex::waitv(
+        &words,
+        WaitvFlags::empty(),
+        until.as_ref(),
+        ClockId::Monotonic,
+    );
+}
+
 /// Wakes whoever sleeps on `word`.
-pub(in crate::worker) fn wake(word: &AtomicU32) {
+pub(crate) fn wake(word: &AtomicU32) {
     // Fails only for addresses that are not mapped, which a reference is.
     let _ = futex::wake(word, Flags::empty(), i32::MAX as u32);
 }
@@ -112,6 +157,29 @@ mod tests {
             );
         }
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn any_of_several_words_ends_the_wait() {
+        assert!(
+            can_wait_for_any(),
+            "this kernel has no futex_waitv: awaited calls hold threads"
+        );
+        let words = [AtomicU32::new(1), AtomicU32::new(2)];
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(20));
+                words[1].store(3, Ordering::SeqCst);
+                wake(&words[1]);
+            });
+            while words[1].load(Ordering::SeqCst) == 2 {
+                wait_any(&[(&words[0], 1), (&words[1], 2)], None);
+            }
+        });
+        let since = Instant::now();
+        let soon = Some(since + Duration::from_millis(5));
+        wait_any(&[(&words[0], 1)], soon);
+        assert!(since.elapsed() >= Duration::from_millis(5));
     }
 
     #[test]

@@ -1,0 +1,214 @@
+"""Awaited calls of worker processes: no thread each, whatever becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import plugward
+
+PLUGIN = """
+import os, time
+
+class Plugin:
+    name = "slow"
+
+    def __init__(self):
+        self.tools = {name: getattr(self, name) for name in ("nap", "echo", "crash", "touch", "count")}
+
+    def nap(self, s): time.sleep(s); return os.getpid()
+    def echo(self, n): return n
+    def crash(self, s): time.sleep(s); os.abort()
+    def touch(self, s, name):
+        time.sleep(s)
+        open(os.path.join(os.environ["TMPDIR"], name), "w").close()
+        return os.listdir(os.environ["TMPDIR"])
+    def count(self, to, progress_callback=None):
+        for n in range(to):
+            if progress_callback: progress_callback(n + 1, to)
+            time.sleep(0.01)
+        return to
+"""
+
+Load = Callable[..., plugward.Runtime]
+
+
+def held(what: str) -> int:
+    """How many threads (`task`) or descriptors (`fd`) this process has."""
+    return sum(1 for _ in Path("/proc/self", what).iterdir())
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Iterator[Load]:
+    made = []
+
+    def load(count: int = 1, **limits: Any) -> plugward.Runtime:
+        rt = plugward.Runtime(logging=False)
+        made.append(rt)
+        (tmp_path / "slow.py").write_text(PLUGIN)
+        for n in range(count):
+            manifest: dict[str, Any] = {
+                "name": f"slow{n}",
+                "kind": "python",
+                "entrypoint": "slow.py:Plugin",
+                "isolation": "process",
+            }
+            manifest |= {"restart": {"policy": "never"}, "limits": {"concurrency": 1, **limits}}
+            path = tmp_path / f"slow{n}.json"
+            path.write_text(json.dumps(manifest))
+            (report,) = rt.load(str(path))
+            assert report.ok, report.error
+        return rt
+
+    yield load
+    for rt in made:
+        rt.close()
+
+
+async def test_a_thousand_awaited_calls_hold_no_thread_each(load: Load) -> None:
+    rt = load(4, queue=1000)
+    await rt.acall("slow0", "echo", {"n": 0})  # what the first call starts is there
+    before = held("task")
+    calls = [asyncio.ensure_future(rt.acall(f"slow{n % 4}", "nap", {"s": 0.001})) for n in range(1000)]
+    most = before
+    while not all(call.done() for call in calls):
+        await asyncio.sleep(0.01)
+        most = max(most, held("task"))
+    outcomes = [call.result() for call in calls]
+    assert all(outcome.ok for outcome in outcomes), next(o for o in outcomes if not o.ok)
+    assert len({outcome.result for outcome in outcomes}) == 4
+    assert most <= before + 2
+
+
+async def test_the_queue_is_bounded_and_kept_in_order(load: Load) -> None:
+    rt = load(queue=3)
+    first = [asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 0.2}))]
+    await asyncio.sleep(0.05)
+    outcomes = await asyncio.gather(*(rt.acall("slow0", "echo", {"n": n}) for n in range(5)))
+    assert [o.result for o in outcomes[:3]] == [0, 1, 2]
+    assert {o.code for o in outcomes[3:]} == {"PW-CALL-009"}
+    assert [o.call_id for o in outcomes[:3]] == sorted(o.call_id for o in outcomes[:3])
+    assert (await first[0]).ok
+
+
+async def test_a_call_that_waits_too_long_for_its_turn(load: Load) -> None:
+    rt = load()
+    first = asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 0.5}))
+    await asyncio.sleep(0.05)
+    since = time.monotonic()
+    outcome = await rt.acall("slow0", "echo", {"n": 1}, deadline_ms=50)
+    assert (outcome.code, outcome.effect) == ("PW-CALL-010", "not_started")
+    assert time.monotonic() - since < 0.4
+    assert (await first).ok
+
+
+async def test_blocking_and_awaiting_callers_share_one_queue(load: Load) -> None:
+    rt = load(queue=64)
+    blocking = [asyncio.to_thread(rt.call, "slow0", "echo", {"n": n}) for n in range(10)]
+    awaiting = [rt.acall("slow0", "echo", {"n": 100 + n}) for n in range(10)]
+    outcomes = await asyncio.gather(*blocking, *awaiting)
+    assert [o.result for o in outcomes] == [*range(10), *range(100, 110)]
+
+
+async def test_a_worker_that_dies_is_told_to_all_who_await_it(load: Load) -> None:
+    rt = load(2, concurrency=2)
+    others = [asyncio.ensure_future(rt.acall("slow1", "nap", {"s": 0.2})) for _ in range(2)]
+    doomed = asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 30}))
+    died = await rt.acall("slow0", "crash", {"s": 0.05})
+    assert (died.code, "SIGABRT" in (died.error or "")) == ("PW-WORKER-004", True), died
+    assert (await doomed).code == "PW-WORKER-004"
+    assert all(o.ok for o in await asyncio.gather(*others))
+    health = rt.plugin_health("slow1")
+    assert health is not None
+    assert (health["generation"], health["in_flight"]) == (1, 0)
+
+
+async def test_the_deadline_ends_the_process(load: Load) -> None:
+    rt = load()
+    since = time.monotonic()
+    outcome = await rt.acall("slow0", "nap", {"s": 30}, deadline_ms=100)
+    assert outcome.code == "PW-CALL-005"
+    assert "worker process was killed" in (outcome.error or "")
+    assert time.monotonic() - since < 5
+
+
+async def test_cancelling_a_waiting_call_withdraws_it(load: Load) -> None:
+    rt = load()
+    first = asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 0.3}))
+    await asyncio.sleep(0.05)
+    second = asyncio.ensure_future(rt.acall("slow0", "touch", {"s": 0, "name": "cancelled"}))
+    await asyncio.sleep(0.05)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    assert (await first).ok
+    assert (await rt.acall("slow0", "touch", {"s": 0, "name": "kept"})).result == ["kept"]
+
+
+async def test_cancelling_a_running_call_harms_no_sibling(load: Load) -> None:
+    rt = load(concurrency=2)
+    sibling = asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 0.4}))
+    running = asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 0.4}))
+    await asyncio.sleep(0.1)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    health = rt.plugin_health("slow0")
+    assert health is not None
+    assert health["in_flight"] == 2, "it keeps its place until it has ended"
+    assert (await rt.acall("slow0", "echo", {"n": 1})).result == 1, "and gives it back then"
+    assert (await sibling).ok
+    for _ in range(200):
+        health = rt.plugin_health("slow0")
+        assert health is not None
+        if health["in_flight"] == 0:
+            break
+        await asyncio.sleep(0.01)
+    assert (health["in_flight"], health["generation"], health["state"]) == (0, 1, "INITIALIZED")
+
+
+async def test_a_cancelled_call_that_never_ends_is_ended_at_its_deadline(load: Load) -> None:
+    rt = load()
+    call = asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 30}, deadline_ms=300))
+    await asyncio.sleep(0.1)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    for _ in range(500):
+        if rt.state("slow0") == "FAILED":
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("its worker still has it")
+
+
+def test_each_loop_has_its_own_letters_and_leaves_nothing_behind(load: Load) -> None:
+    rt = load()
+
+    async def once() -> Any:
+        return (await rt.acall("slow0", "echo", {"n": 1})).result
+
+    async def leave() -> None:
+        asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 0.05}))  # noqa: RUF006
+        await asyncio.sleep(0.01)
+
+    assert asyncio.run(once()) == 1
+    before = held("fd")
+    for _ in range(20):
+        asyncio.run(leave())
+        assert asyncio.run(once()) == 1
+    assert held("fd") <= before + 4
+
+
+async def test_closing_ends_what_is_awaited(load: Load) -> None:
+    rt = load(queue=8)
+    calls = [asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 30})) for _ in range(4)]
+    await asyncio.sleep(0.1)
+    rt.close()
+    outcomes = await asyncio.wait_for(asyncio.gather(*calls), 20)
+    assert not any(o.ok for o in outcomes)
