@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ LOADED_STATES = {
     "raiser": {"INITIALIZED"},
     "exiter": {"INITIALIZED"},
     "hanger": {"INITIALIZED"},
+    "segfaulter": {"INITIALIZED"},
     "broken_import": {"FAILED"},
     "needs_gpu": {"UNAVAILABLE", "INITIALIZED"},  # this machine may have a GPU
 }
@@ -44,6 +46,7 @@ class Demo:
             self.show_bad_input,
             self.show_raiser,
             self.show_exiter,
+            self.show_segfaulter,
             lambda: self.show_hanger("sleep"),
             lambda: self.show_hanger("spin"),
             self.show_broken_import,
@@ -93,7 +96,7 @@ class Demo:
         self.report.title("after loading")
         health = self.server.health()
         self.report.health(health)
-        self.report.promise("all six plugins are listed", set(health) == set(LOADED_STATES), sorted(health))
+        self.report.promise("all seven plugins are listed", set(health) == set(LOADED_STATES), sorted(health))
         for name, states in LOADED_STATES.items():
             state = health.get(name, {}).get("state")
             self.report.promise(f"{name} is {' or '.join(sorted(states))}", state in states, state)
@@ -155,6 +158,31 @@ class Demo:
         self.expect_error(self.call("exiter", "leave"), "PW-CALL-011", "PW-CALL-001")
         self.expect_state("exiter", "FAILED")
         self.report.promise("the server is alive", self.server.get("/livez").status == 200)
+
+    def show_segfaulter(self) -> None:
+        """A crash in native code ends the plugin's own process; a new one takes over without being asked."""
+        self.report.title("segfaulter: SIGSEGV in native code")
+        before = self.call("segfaulter", "pid")
+        outcome = self.call("segfaulter", "crash")
+        self.expect_error(outcome, "PW-WORKER-004")
+        self.report.promise("the error names the signal", "SIGSEGV" in str(outcome.get("error")), outcome)
+        self.report.promise("and the line of Python", "plugin.py" in str(outcome.get("details")), outcome)
+        self.report.promise("the server is alive", self.server.get("/livez").status == 200)
+        after = self.call_until_ok("segfaulter", "pid")
+        pids = [(reply.get("result") or {}).get("pid") for reply in (before, after)]
+        self.report.promise("a new process serves, unasked", None not in pids and pids[0] != pids[1], pids)
+        self.expect_state("segfaulter", "INITIALIZED", generation=2)
+        self.expect_state("motion", "INITIALIZED", generation=1)
+
+    def call_until_ok(self, plugin: str, tool: str) -> dict[str, Any]:
+        """Run a tool again and again while its plugin comes back, ten seconds at most."""
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            answer = self.server.run(plugin, tool).json
+            if isinstance(answer, dict) and answer.get("ok"):
+                return answer
+            time.sleep(0.05)
+        return {}
 
     def show_hanger(self, tool: str) -> None:
         """The caller is back at the deadline, and the server answers others all the while."""

@@ -5,12 +5,9 @@ use plugward_core::Runtime as Core;
 use plugward_core::error::Result;
 use pyo3::prelude::*;
 
-/// Lets plugins of kind `python` that ask for a process of their own have one: the host's own
-/// interpreter, with the host's own import path.
-///
-/// It is not the default for plugins that name no isolation: a worker writes only where its
-/// manifest allows, and a plugin must have been written with that in mind. Native plugins that ask
-/// for a process get `plugward-worker` where it is found, this interpreter otherwise.
+/// Gives plugins of kind `python` that come as a manifest a process of their own, unless they ask
+/// for less: the host's own interpreter, with the host's own import path. Native plugins get
+/// `plugward-worker` where it is found, this interpreter otherwise.
 #[cfg(target_os = "linux")]
 pub(crate) fn offer(py: Python<'_>, core: &Core) -> PyResult<Result<()>> {
     use plugward_core::manifest::Kind;
@@ -35,13 +32,13 @@ pub(crate) fn offer(py: Python<'_>, core: &Core) -> PyResult<Result<()>> {
         // Without a `plugward-worker` the interpreter serves native plugins as well.
         let native = program.clone().with_args(["native"]);
         match WorkerLoader::new(native) {
-            Ok(loader) => core.set_worker_loader(Kind::Native, Arc::new(loader), false),
+            Ok(loader) => core.set_worker_loader(Kind::Native, Arc::new(loader), true),
             Err(error) => return Ok(Err(error)),
         }
     }
     Ok(WorkerLoader::new(program).map(|loader| {
         let loader = loader.with_checks(check::packages);
-        core.set_worker_loader(Kind::Python, Arc::new(loader), false);
+        core.set_worker_loader(Kind::Python, Arc::new(loader), true);
     }))
 }
 

@@ -32,12 +32,33 @@ class Plugin:
 
 
 def test_a_plugin_from_a_folder(runtime: Runtime, tmp_path: Path) -> None:
-    (report,) = runtime.load(write(tmp_path / "p", GOOD))
+    (report,) = runtime.load(write(tmp_path / "p", GOOD, isolation="thread"))
     assert (report.name, report.state, report.ok, report.generation) == ("p", "INITIALIZED", True, 1)
     assert runtime.call("p", "answer").result == 42
     assert runtime.list() == ["p"]
     assert runtime.tools("p")[0]["description"] == "says 42"
     assert type(runtime.instance("p")).__name__ == "Plugin"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="worker processes are for Linux")
+@pytest.mark.parametrize("ending", ["os._exit(3)", "os.abort()", "ctypes.string_at(0)", "os.kill(os.getpid(), 9)"])
+def test_a_plugin_from_a_manifest_that_names_no_isolation_cannot_end_the_host(
+    runtime: Runtime, tmp_path: Path, ending: str
+) -> None:
+    source = f"""
+import ctypes, os
+class Plugin:
+    tools = {{"end": {{"handler": "end"}}}}
+    def end(self):
+        {ending}
+"""
+    (report,) = runtime.load(write(tmp_path / "p", source))
+    assert report.ok, report.error
+    assert any("worker process" in assumed["message"] for assumed in report.assumptions), report.assumptions
+    outcome = runtime.call("p", "end")
+    assert not outcome.ok
+    assert str(outcome.code).startswith("PW-WORKER-")
+    assert outcome.effect == "may_have_run"
 
 
 BROKEN = {
@@ -138,9 +159,9 @@ class Plugin:
 
 
 def test_a_restart_reads_the_code_again(runtime: Runtime, tmp_path: Path) -> None:
-    folder = write(tmp_path / "p", GOOD)
+    folder = write(tmp_path / "p", GOOD, isolation="thread")
     runtime.load(folder)
-    write(folder, GOOD.replace("return 42", "return 43"))
+    write(folder, GOOD.replace("return 42", "return 43"), isolation="thread")
     assert runtime.restart("p").generation == 2
     assert runtime.call("p", "answer").result == 43
     loaded = [name for name in sys.modules if name.startswith("plugward_plugins.p_")]

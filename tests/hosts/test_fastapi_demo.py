@@ -58,7 +58,7 @@ with client.Server(Path({str(app)!r})) as server:
 """
     )
     assert ended.returncode == 1, ended.stdout
-    assert "broken: all six plugins are listed" in ended.stdout
+    assert "broken: all seven plugins are listed" in ended.stdout
     assert "broken: it is the error PW-CALL-001" in ended.stdout
 
 
