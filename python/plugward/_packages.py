@@ -2,146 +2,201 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+
+from plugward._environment import Environment, Foreign, Installed, folder
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
+__all__ = ["check", "folder", "modules"]
+
 Told = tuple[str, bool, "str | None", str, str, str, int]
 """Subject, ok, code, cause, message, remedy, microseconds."""
+Problem = tuple[str, str, str]
+"""Code, cause, message."""
 
 MISSING, VERSION, TRANSITIVE, INVALID = "PW-PKG-001", "PW-PKG-002", "PW-PKG-003", "PW-PKG-004"
-PLATFORM = "PW-ENV-003"
-DEPTH = 8
+BROKEN, PLATFORM = "PW-PKG-006", "PW-ENV-003"
+MOST_PACKAGES = 4096
+MOST_PROBLEMS = 20
 
 
-def check(dependencies: Sequence[str], python: str | None) -> list[Told]:
-    """Check every requirement and what it needs in turn, and the range of Python versions."""
-    found: list[Told] = []
-    if python:
-        found.append(_python(python))
-    seen: set[str] = set()
+def check(
+    dependencies: Sequence[str], python: str | None, foreign: Foreign | None = None, program: str | None = None
+) -> list[Told]:
+    """Check every requirement and what it needs in turn, and the range of Python versions.
+
+    `foreign` stands for the interpreter `program`; without it this one is asked.
+    """
+    environment = Environment(foreign, program)
+    found = [_python(python, environment.version)] if python else []
     for text in dependencies:
-        found.extend(_requirement(text, seen))
+        found.extend(_requirement(text, environment))
     return found
 
 
-def _python(wanted: str) -> Told:
+def modules(dependencies: Sequence[str], foreign: Foreign | None = None) -> list[tuple[str, list[str]]]:
+    """What to import to try the packages that are installed: requirement and modules."""
+    environment = Environment(foreign)
+    found = {}
+    for text in dependencies:
+        wanted = _parsed(text)
+        if isinstance(wanted, str) or not environment.needs(wanted.marker):
+            continue
+        installed = environment.find(wanted.name)
+        names = environment.modules(installed) if installed and not installed.broken else []
+        if names:
+            found[str(wanted)] = names
+    return list(found.items())
+
+
+def _parsed(text: str) -> Requirement | str:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return Requirement(text)
+    except InvalidRequirement as error:
+        return str(error).splitlines()[0]
+
+
+def _python(wanted: str, version: str) -> Told:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     start = time.perf_counter_ns()
-    version = platform.python_version()
     try:
         fits = SpecifierSet(wanted).contains(version, prereleases=True)
     except InvalidSpecifier as error:
-        return _bad(
-            "python", INVALID, str(error), f"{wanted!r} is no range of versions", 'write it as in ">=3.10"', start
-        )
+        message = f"{wanted!r} is no range of versions"
+        return _bad("python", (INVALID, str(error), message), 'write it as in ">=3.10"', start)
     if fits:
         return _good("python", f"Python {version} fits {wanted}", start)
-    return _bad(
-        "python",
-        PLATFORM,
-        f"this is Python {version}",
-        f"the plugin needs Python {wanted}",
-        f"run it on Python {wanted}",
-        start,
-    )
+    problem = (PLATFORM, f"this is Python {version}", f"the plugin needs Python {wanted}")
+    return _bad("python", problem, f"run it on Python {wanted}", start)
 
 
-def _requirement(text: str, seen: set[str]) -> Iterator[Told]:
-    from packaging.requirements import InvalidRequirement, Requirement
-
+def _requirement(text: str, environment: Environment) -> Iterator[Told]:
     start = time.perf_counter_ns()
+    wanted = _parsed(text)
+    if isinstance(wanted, str):
+        problem = (INVALID, wanted, f"{text!r} is not a valid requirement")
+        yield _bad(text, problem, 'write it as in "numpy>=1.26"', start)
+        return
+    subject = str(wanted)
+    if not environment.needs(wanted.marker):
+        yield _good(subject, f"{text} is not needed here", start)
+        return
+    found = environment.find(wanted.name)
+    own = _problem(wanted, found)
+    if own is not None or found is None:
+        yield _bad(subject, own or _missing(wanted.name), _remedy(wanted, environment, own), start)
+        return
+    beneath = list(_beneath(wanted, environment))
+    for chain, needed, problem in beneath[:MOST_PROBLEMS]:
+        yield _bad(subject, _transitive(chain, problem), _remedy(needed, environment, problem), start)
+    if not beneath:
+        yield _good(subject, f"{found.name} {found.version} is installed", start, _note(wanted, found))
+
+
+def _missing(name: str) -> Problem:
+    return (MISSING, f"no installed distribution is called {name}", f"the package {name} is not installed")
+
+
+def _problem(wanted: Requirement, found: Installed | None) -> Problem | None:
+    """Why what is installed does not serve a requirement."""
+    from packaging.version import InvalidVersion, Version
+
+    if found is None:
+        return _missing(wanted.name)
+    if found.broken is not None:
+        return (BROKEN, found.broken, f"the installation of {wanted.name} is damaged")
+    version = found.version or ""
     try:
-        wanted = Requirement(text)
-    except InvalidRequirement as error:
-        said = str(error).splitlines()[0]
-        yield _bad(text, INVALID, said, f"{text!r} is not a valid requirement", 'write it as in "numpy>=1.26"', start)
-        return
-    if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
-        yield _good(text, f"{text} is not needed here", start)
-        return
-    problem = _installed(wanted, start)
-    if problem is not None:
-        yield problem
-        return
-    broken = list(_needs(wanted, (wanted.name,), seen))
-    if broken:
-        yield from broken
-        return
-    version = importlib.metadata.version(wanted.name)
-    yield _good(str(wanted), f"{wanted.name} {version} is installed", start)
+        if wanted.specifier.contains(version, prereleases=True):
+            return None
+        Version(version)
+        cause = f"{wanted.name} {version} is installed, outside of {wanted.specifier}"
+    except InvalidVersion:
+        cause = f"{wanted.name} {version} is installed, and {version!r} is no version that could be compared"
+    return (VERSION, cause, f"the package {wanted.name} has version {version}, needed is {wanted.specifier}")
 
 
-def _installed(wanted: Requirement, start: int) -> Told | None:
-    try:
-        version = importlib.metadata.version(wanted.name)
-    except importlib.metadata.PackageNotFoundError:
-        version = None
-    if not version:
-        return _bad(
-            str(wanted),
-            MISSING,
-            f"no installed distribution is called {wanted.name}",
-            f"the package {wanted.name} is not installed",
-            f'install it: pip install "{wanted}"',
-            start,
-        )
-    if wanted.specifier.contains(version, prereleases=True):
-        return None
-    return _bad(
-        str(wanted),
-        VERSION,
-        f"{wanted.name} {version} is installed, outside of {wanted.specifier}",
-        f"the package {wanted.name} has version {version}, needed is {wanted.specifier}",
-        f'install it: pip install "{wanted}"',
-        start,
-    )
+def _transitive(chain: Sequence[str], problem: Problem) -> Problem:
+    message = f"{chain[0]} is installed, but {chain[-1]}, which it needs, is not usable"
+    return (TRANSITIVE, f"{' -> '.join(chain)}: {problem[2]}", message)
 
 
-def _needs(owner: Requirement, path: tuple[str, ...], seen: set[str]) -> Iterator[Told]:
-    """What the packages under `owner` miss in turn."""
-    key = f"{owner.name.lower()}[{','.join(sorted(owner.extras))}]"
-    if key in seen or len(path) > DEPTH:
-        return
-    seen.add(key)
-    from packaging.requirements import InvalidRequirement, Requirement
+def _beneath(root: Requirement, environment: Environment) -> Iterator[tuple[tuple[str, ...], Requirement, Problem]]:
+    """What a package misses in turn: the chain that leads there, the requirement, and its problem.
 
-    for line in importlib.metadata.requires(owner.name) or ():
-        try:
-            wanted = Requirement(line)
-        except InvalidRequirement:
+    Breadth first, so that the shortest chain is told; packages that need each other in a circle are met once.
+    """
+    queue: deque[tuple[Requirement, tuple[str, ...]]] = deque([(root, (root.name,))])
+    seen, told = {_key(root)}, set()
+    while queue:
+        owner, chain = queue.popleft()
+        for wanted in _needed(owner, environment):
+            problem = _problem(wanted, environment.find(wanted.name))
+            link = (*chain, wanted.name)
+            if problem is not None:
+                if problem not in told:
+                    told.add(problem)
+                    yield link, wanted, problem
+            elif _key(wanted) not in seen and len(seen) < MOST_PACKAGES:
+                seen.add(_key(wanted))
+                queue.append((wanted, link))
+
+
+def _key(wanted: Requirement) -> tuple[str, frozenset[str]]:
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(wanted.name), frozenset(map(canonicalize_name, wanted.extras))
+
+
+def _needed(owner: Requirement, environment: Environment) -> Iterator[Requirement]:
+    """What an installed package asks for, with the extras that are asked of it."""
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+
+    found = environment.find(owner.name)
+    for line in found.requires if found else ():
+        wanted = _parsed(line)
+        if isinstance(wanted, str):
             continue  # a mistake of that package's author, which pip passed over as well
-        extras = {"", *owner.extras}
-        if wanted.marker is not None and not any(wanted.marker.evaluate({"extra": extra}) for extra in extras):
-            continue
-        start = time.perf_counter_ns()
-        problem = _installed(wanted, start)
-        if problem is None:
-            yield from _needs(wanted, (*path, wanted.name), seen)
-            continue
-        chain = " -> ".join((*path, wanted.name))
-        yield _bad(
-            path[0],
-            TRANSITIVE,
-            f"{chain}: {problem[3]}",
-            f"{path[0]} is installed, but {wanted.name}, which it needs, is not usable",
-            f'reinstall it with what it needs: pip install "{wanted}"',
-            start,
-        )
+        try:
+            if environment.needs(wanted.marker, sorted(owner.extras)):
+                yield wanted
+        except (UndefinedComparison, UndefinedEnvironmentName):
+            continue  # as above
 
 
-def _bad(subject: str, code: str, cause: str, message: str, remedy: str, start: int) -> Told:
+def _note(wanted: Requirement, found: Installed) -> str:
+    """What does no harm, but is worth knowing."""
+    from packaging.utils import canonicalize_name
+
+    offered = {canonicalize_name(extra) for extra in found.extras}
+    unknown = sorted(extra for extra in wanted.extras if canonicalize_name(extra) not in offered)
+    notes = [f"{found.name} has no extra {extra}, so nothing more was looked for" for extra in unknown]
+    if wanted.url and found.origin != wanted.url:
+        notes.append(f"it was not installed from {wanted.url}" + (f", but from {found.origin}" if found.origin else ""))
+    return "; ".join(notes)
+
+
+def _remedy(wanted: Requirement, environment: Environment, problem: Problem | None) -> str:
+    if problem is not None and problem[0] == BROKEN:
+        return f'reinstall it: {environment.pip} install --force-reinstall "{wanted}"'
+    return f'install it: {environment.pip} install "{wanted}"'
+
+
+def _bad(subject: str, problem: Problem, remedy: str, start: int) -> Told:
+    code, cause, message = problem
     return (subject, False, code, cause, message, remedy, _since(start))
 
 
-def _good(subject: str, message: str, start: int) -> Told:
-    return (subject, True, None, "", message, "", _since(start))
+def _good(subject: str, message: str, start: int, note: str = "") -> Told:
+    return (subject, True, None, note, message, "", _since(start))
 
 
 def _since(start: int) -> int:

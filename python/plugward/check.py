@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,23 @@ __all__ = ["DependencyChecker"]
 class DependencyChecker:
     """Asks for dependencies without importing a package, loading a model or starting CUDA."""
 
-    def check(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> list[dict[str, Any]]:
+    def check(
+        self,
+        source: str | os.PathLike[str] | Mapping[str, Any],
+        *,
+        deep: bool = False,
+        import_timeout: float = 60.0,
+        progress: Callable[[str, int, int], Any] | None = None,
+    ) -> list[dict[str, Any]]:
         """All findings about a manifest: a path, or its data. The good ones are among them.
 
-        Each is `{kind, subject, ok, code, cause, message, remedy, took_us}`. Raises `PlugwardError` for a manifest that
+        Each is `{kind, subject, ok, code, cause, message, remedy, took_us}`. `deep` imports every package that is
+        required, each in a throw-away process and for at most `import_timeout` seconds. `progress(path, done, total)`
+        is told how far the reading of a large model is, on another thread. Raises `PlugwardError` for a manifest that
         cannot be read.
         """
-        return _native.check_manifest(dict(source) if isinstance(source, Mapping) else os.fspath(source))
+        given = dict(source) if isinstance(source, Mapping) else os.fspath(source)
+        return _native.check_manifest(given, deep, import_timeout, progress)
 
     def check_dependencies(
         self,

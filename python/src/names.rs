@@ -32,6 +32,10 @@ imported! {
     validate: PyAny = "plugward._loading", "validate";
     /// Checks packages.
     check_packages: PyAny = "plugward._packages", "check";
+    /// Names the modules of the packages that are installed.
+    package_modules: PyAny = "plugward._packages", "modules";
+    /// Finds a package's folder without importing it.
+    package_folder: PyAny = "plugward._packages", "folder";
     /// Runs a coroutine to its end.
     run_blocking: PyAny = "plugward._async", "run_blocking";
     /// Formats an exception, whatever it is.

@@ -1,6 +1,7 @@
 //! The runtime as Python sees it. What a call does is in `call`, how plugins are made in `loader`.
 
 use crate::call::{self, Request};
+use crate::check::PythonSurroundings;
 use crate::convert;
 use crate::error::{OrRaise, exception};
 use crate::executor::PythonExecutor;
@@ -133,6 +134,7 @@ impl Runtime {
         let core = Core::new(options).or_raise(py)?;
         let interrupts = Interrupts::default();
         core.set_interrupter(Box::new(interrupts.clone()));
+        core.set_surroundings(Arc::new(PythonSurroundings));
         let source = ("entrypoint",).into_pyobject(py)?.into_any().unbind();
         core.set_loader(
             Kind::Python,

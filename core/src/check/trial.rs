@@ -78,9 +78,16 @@ impl TrialOutcome {
     /// How it ended and what it said last, in words that stand behind "it".
     #[must_use]
     pub fn story(&self) -> String {
-        match self.words.as_slice() {
-            [] => self.end.to_string(),
-            words => format!("{}; its last lines: {}", self.end, words.join(" | ")),
+        format!("{}{}", self.end, self.last_lines())
+    }
+
+    /// `; its last lines: ...`, or nothing where there are none.
+    #[must_use]
+    pub fn last_lines(&self) -> String {
+        const TOLD: usize = 12;
+        match &self.words[self.words.len().saturating_sub(TOLD)..] {
+            [] => String::new(),
+            words => format!("; its last lines: {}", words.join(" | ")),
         }
     }
 }
@@ -243,7 +250,7 @@ fn tail(kept: &mut Vec<u8>, chunk: &[u8]) {
 
 /// The last lines, each of a readable length.
 fn lines(text: &[u8]) -> Vec<String> {
-    const LINES: usize = 12;
+    const LINES: usize = 40;
     const WIDTH: usize = 240;
     let text = String::from_utf8_lossy(text);
     let visible = |line: &str| -> String {
@@ -337,7 +344,7 @@ mod tests {
     fn endless_output_is_kept_in_part() {
         let outcome = sh("yes 0123456789 >&2", 300);
         assert!(matches!(outcome.end, TrialEnd::Overdue(_)));
-        assert!(outcome.words.len() <= 12 && outcome.written > 0);
+        assert!(outcome.words.len() <= 40 && outcome.written > 0);
         let outcome = sh("head -c 3000000 /dev/zero", 60_000);
         assert_eq!(
             (outcome.end, outcome.answer.len()),

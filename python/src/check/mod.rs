@@ -1,44 +1,94 @@
 //! Dependency findings: packages by Python's own metadata, the rest by the core.
 
+mod facts;
+mod imports;
+mod site;
+mod surroundings;
+mod torch;
+
+pub(crate) use surroundings::PythonSurroundings;
+
 use crate::convert;
 use crate::manifest;
 use crate::names;
-use plugward_core::check::{self, Finding, Subject};
+use plugward_core::check::{self, Finding, ModelOptions, Subject};
 use plugward_core::error::Code;
-use plugward_core::manifest::Manifest;
+use plugward_core::manifest::{Kind, Manifest};
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyList};
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use surroundings::Place;
 
-/// `{kind, subject, ok, code, cause, message, remedy, took_us}` as Python tells it.
+/// `{subject, ok, code, cause, message, remedy, took_us}` as Python tells it.
 type Told = (String, bool, Option<String>, String, String, String, u64);
+/// A foreign environment as Python takes it: import path, marker variables, version.
+type Foreign<'a> = (
+    &'a [PathBuf],
+    &'a std::collections::BTreeMap<String, String>,
+    &'a str,
+);
 
 /// Findings about the packages that a manifest asks for; nothing is imported.
 pub(crate) fn packages(manifest: &Manifest) -> Vec<Finding> {
+    in_place(manifest, &Place::of(manifest))
+}
+
+fn in_place(manifest: &Manifest, place: &Place) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match place {
+        Place::Host => {}
+        Place::Broken(finding) => return vec![(**finding).clone()],
+        Place::Own(program, found) => {
+            let message = format!("Python {} at {}", found.version, program.display());
+            findings.push(Finding::ok(Subject::Platform, "interpreter", message));
+        }
+    }
     if manifest.dependencies.is_empty() && manifest.python_range().is_none() {
-        return Vec::new();
+        return findings;
     }
     let start = Instant::now();
-    Python::try_attach(|py| {
-        let asked = (&manifest.dependencies, manifest.python_range());
-        let told = names::check_packages(py)
-            .and_then(|f| f.call1(asked))
-            .and_then(|f| f.extract::<Vec<Told>>());
-        match told {
-            Ok(told) => told.into_iter().map(finding).collect(),
-            Err(error) => vec![broken(py, &error, start)],
-        }
-    })
-    .unwrap_or_default()
+    let asked = |py: Python<'_>| -> PyResult<Vec<Told>> {
+        let args = (
+            &manifest.dependencies,
+            manifest.python_range(),
+            foreign(place),
+            program(place),
+        );
+        names::check_packages(py)?.call1(args)?.extract()
+    };
+    let told = Python::try_attach(|py| asked(py).map_err(|error| broken(py, &error, start)));
+    match told {
+        Some(Ok(told)) => findings.extend(told.into_iter().map(finding)),
+        Some(Err(finding)) => findings.push(*finding),
+        None => {}
+    }
+    findings
+}
+
+fn foreign(place: &Place) -> Option<Foreign<'_>> {
+    match place {
+        Place::Own(_, found) => Some((&found.path, &found.markers, &found.version)),
+        _ => None,
+    }
+}
+
+/// Whose pip a remedy names.
+fn program(place: &Place) -> Option<&Path> {
+    match place {
+        Place::Own(program, _) => Some(program),
+        _ => None,
+    }
 }
 
 /// A checker that fails must not look like a clean bill.
-fn broken(py: Python<'_>, error: &PyErr, start: Instant) -> Finding {
+fn broken(py: Python<'_>, error: &PyErr, start: Instant) -> Box<Finding> {
     let text = crate::watchdog::with(|d| Some(crate::describe::message(error.value(py), d)));
-    Finding::bad(Subject::Package, "packages", Code::RuntimeInternal)
+    let finding = Finding::bad(Subject::Package, "packages", Code::RuntimeInternal)
         .with_message("the packages could not be checked")
-        .with_cause(text.unwrap_or_default())
-        .since(start)
+        .with_cause(text.unwrap_or_default());
+    Box::new(finding.since(start))
 }
 
 fn finding((subject, ok, code, cause, message, remedy, took_us): Told) -> Finding {
@@ -54,31 +104,75 @@ fn finding((subject, ok, code, cause, message, remedy, took_us): Told) -> Findin
         ),
         (true, _) => Finding::ok(Subject::Package, subject, ""),
     };
-    found.message = message;
-    if !ok {
-        found.cause = cause;
-        found.remedy = remedy;
-    }
+    (found.message, found.cause, found.remedy) = (message, cause, remedy);
     found.took_us = took_us;
     found
 }
 
-/// All findings about a manifest: a path, or its data as a dict.
+/// Imports every required package that is installed, each in a process of its own.
+fn imported(manifest: &Manifest, place: &Place, bound: Duration) -> Vec<Finding> {
+    let asked = |py: Python<'_>| -> PyResult<Vec<(String, Vec<String>)>> {
+        let args = (&manifest.dependencies, foreign(place));
+        names::package_modules(py)?.call1(args)?.extract()
+    };
+    let start = Instant::now();
+    let told = Python::try_attach(|py| asked(py).map_err(|error| broken(py, &error, start)));
+    let modules = match told {
+        Some(Ok(modules)) => modules,
+        Some(Err(finding)) => return vec![*finding],
+        None => return Vec::new(),
+    };
+    let Some(site) = place.site() else {
+        return Vec::new();
+    };
+    let tried =
+        |(subject, modules): &(String, Vec<String>)| imports::tried(&site, subject, modules, bound);
+    modules.iter().map(tried).collect()
+}
+
+/// All findings about a manifest: a path, or its data as a dict. `deep` imports the packages in
+/// throw-away processes, each for at most `import_timeout` seconds; `progress(path, done, total)` is
+/// told of large files that are read, on another thread.
 #[pyfunction]
-#[pyo3(name = "check_manifest")]
+#[pyo3(name = "check_manifest", signature = (source, deep=false, import_timeout=60.0, progress=None))]
 pub(crate) fn check_manifest<'py>(
     py: Python<'py>,
     source: &Bound<'py, PyAny>,
+    deep: bool,
+    import_timeout: f64,
+    progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyList>> {
     let parsed = manifest::parsed(source)?;
-    let findings = py.detach(|| {
-        let mut findings = check::check(&parsed.manifest);
-        findings.extend(packages(&parsed.manifest));
-        findings
-    });
+    let bound = Duration::try_from_secs_f64(import_timeout).unwrap_or(Duration::from_secs(60));
+    let findings = py.detach(|| whole(&parsed.manifest, deep.then_some(bound), progress));
     let list = PyList::empty(py);
     for finding in &findings {
         list.append(convert::serialised(py, finding)?)?;
     }
     Ok(list)
+}
+
+fn whole(manifest: &Manifest, deep: Option<Duration>, progress: Option<Py<PyAny>>) -> Vec<Finding> {
+    let place = Place::of(manifest);
+    let mut options = surroundings::options(manifest, &place);
+    options.model = ModelOptions {
+        progress: progress.map(teller),
+        ..ModelOptions::default()
+    };
+    let mut findings = check::check_with(manifest, &options);
+    if manifest.kind != Kind::Node {
+        findings.extend(in_place(manifest, &place));
+        findings.extend(
+            deep.map(|bound| imported(manifest, &place, bound))
+                .unwrap_or_default(),
+        );
+    }
+    findings
+}
+
+/// What it raises is the callback's own affair.
+fn teller(callback: Py<PyAny>) -> check::Progress {
+    Arc::new(move |path, done, total| {
+        let _ = Python::try_attach(|py| callback.call1(py, (path, done, total)).map(drop));
+    })
 }
