@@ -54,6 +54,13 @@ class DependencyChecker:
         """The short answer about a manifest."""
         return self._short(self.check(manifest))
 
+    def gpu(self, packages: Sequence[str] = ("torch",)) -> list[dict[str, Any]]:
+        """All findings about the GPU; about torch as well where `packages` names it and it is installed."""
+        installed = [name for name in packages if self.check_package(name)]
+        manifest = {"name": "check", "kind": "python", "entrypoint": "check:Check", "requires_gpu": True}
+        found = self.check({**manifest, "dependencies": installed})
+        return [finding for finding in found if finding["kind"] == "gpu"]
+
     def check_gpu(self) -> bool:
         """Whether there is a GPU that a plugin could use."""
         return bool(self.check_dependencies(requires_gpu=True)["available"])

@@ -14,15 +14,16 @@ from typing import Annotated, Any
 try:
     import typer
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 except ImportError:  # pragma: no cover - depends on what is installed
     print("plugward: the command line needs more packages; run: pip install 'plugward[cli]'", file=sys.stderr)  # noqa: T201
     raise SystemExit(2) from None
 
 import plugward
-from plugward import _json, _native
+from plugward import _json
 from plugward.audit_cli import audit
-from plugward.errors import PlugwardError
+from plugward.check_cli import check
 
 app = typer.Typer(
     help="Plugward: plugins may raise, hang or crash, the host gets a structured answer.",
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(audit)
+app.command()(check)
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
@@ -106,51 +108,6 @@ def list_plugins(plugins: Folder = Path("plugins"), as_json: AsJson = False) -> 
 
 
 @app.command()
-def check(
-    path: Annotated[Path, typer.Argument(help="A manifest, a plugin's folder, or a folder of them.")],
-    as_json: AsJson = False,
-) -> None:
-    """Check what plugins need, without importing or running any of them."""
-    reports = [_checked(candidate) for candidate in _native.discover_plugins(path)]
-    if as_json:
-        out.out(json.dumps(reports), highlight=False)
-    for report in [] if as_json else reports:
-        _show_findings(report)
-    well = bool(reports) and all(report["ok"] for report in reports)
-    if not reports and not as_json:
-        err.print(f"no plugin was found at {path}", markup=False)
-    raise typer.Exit(0 if well else 1)
-
-
-def _checked(candidate: dict[str, Any]) -> dict[str, Any]:
-    name, error = candidate["name"], candidate["error"]
-    findings: list[dict[str, Any]] = []
-    if error is None:
-        try:
-            findings = plugward.DependencyChecker().check(candidate["path"])
-        except PlugwardError as wrong:
-            error = {"code": wrong.code, "message": str(wrong), "remedy": wrong.remedy}
-    ok = error is None and all(finding["ok"] for finding in findings)
-    return {"name": name, "path": str(candidate["path"]), "ok": ok, "error": error, "findings": findings}
-
-
-def _show_findings(report: dict[str, Any]) -> None:
-    out.rule(report["name"], align="left")
-    if report["error"]:
-        out.print(f"[red]the manifest cannot be used[/] {report['error']['message']}", highlight=False)
-        return
-    if not report["findings"]:
-        out.print("it needs nothing")
-        return
-    table = Table("", "kind", "subject", "what was found", "what to do")
-    for one in report["findings"]:
-        mark = "[green]ok[/]" if one["ok"] else f"[red]{one['code']}[/]"
-        cells = (str(one[key]).replace("[", r"\[") for key in ("kind", "subject", "message", "remedy"))
-        table.add_row(mark, *cells)
-    out.print(table)
-
-
-@app.command()
 def doctor(
     plugins: Annotated[Path | None, typer.Option("--plugins", "-p", help="Load these plugins as well.")] = None,
     as_json: AsJson = False,
@@ -181,22 +138,28 @@ def _answer() -> int:
 
 
 def _facts() -> dict[str, Any]:
-    gpu = plugward.DependencyChecker().check_dependencies(requires_gpu=True)
+    gpu = plugward.DependencyChecker().gpu()
     return {
         "plugward": plugward.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "gpu": "usable" if gpu["available"] else gpu["reason"],
+        "gpu": "usable" if all(finding["ok"] for finding in gpu) else "not usable",
+        "gpu_findings": gpu,
     }
 
 
 def _show_doctor(report: dict[str, Any]) -> None:
     table = Table(show_header=False)
     for key, value in report["facts"].items():
-        table.add_row(key, str(value).replace("[", r"\["))
+        if key != "gpu_findings":
+            table.add_row(key, escape(str(value)))
+    for finding in report["facts"]["gpu_findings"]:
+        mark = "" if finding["ok"] else f"{finding['code']}: "
+        why = "" if finding["ok"] else f" ({finding['cause']})"
+        table.add_row(f"gpu {finding['subject']}", escape(f"{mark}{finding['message']}{why}"))
     out.print(table)
     for line in report["problems"]:
-        err.print(f"[red]problem[/] {line.replace('[', chr(92) + '[')}", highlight=False)
+        err.print(f"[red]problem[/] {escape(line)}", highlight=False)
     if not report["problems"]:
         out.print("[green]all is well[/]")
 

@@ -80,13 +80,15 @@ def test_check(plugins: Path) -> None:
     assert "PW-PKG-001" in [one["code"] for one in reports[0]["findings"]]
     manifest.write_text("{")
     status, reports = data("check", plugins)
-    assert (status, reports[0]["error"]["code"]) == (1, "PW-MAN-002")
-    assert cli("check", plugins).returncode == 1
-    assert cli("check", plugins / "nowhere").returncode == 1
+    assert (status, reports[0]["error"]["code"]) == (2, "PW-MAN-002")
+    assert cli("check", plugins).returncode == 2
+    assert cli("check", plugins / "nowhere").returncode == 2
 
 
 def test_doctor(plugins: Path) -> None:
     status, report = data("doctor", "-p", plugins)
     assert (status, report["problems"]) == (0, [])
     assert report["facts"]["plugward"]
+    assert {one["kind"] for one in report["facts"]["gpu_findings"]} == {"gpu"}
+    assert "gpu driver" in cli("doctor").stdout
     assert "all is well" in cli("doctor").stdout

@@ -1,0 +1,128 @@
+"""`plugward check`, as people and scripts call it."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from python.tests.site_folder import SiteFolder
+
+COMMAND = [sys.executable, "-m", "plugward.cli", "check"]
+
+
+def plugin(folder: Path, name: str, **keys: Any) -> Path:
+    place = folder / name
+    place.mkdir(parents=True)
+    manifest = {"name": name, "kind": "python", "entrypoint": "plugin.py:Plugin", **keys}
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    return place
+
+
+def check(*arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=50, env={**os.environ, **env}
+    )
+
+
+def on_a_terminal(*arguments: object) -> str:
+    """What a person sees: both streams are a terminal."""
+    mine, theirs = pty.openpty()
+    process = subprocess.Popen([*COMMAND, *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    try:
+        while chunk := os.read(mine, 65536):
+            seen += chunk
+    except OSError:
+        pass  # the other end is closed
+    finally:
+        os.close(mine)
+    process.wait(timeout=50)
+    return seen.decode()
+
+
+def test_every_finding_with_cause_and_remedy(tmp_path: Path) -> None:
+    plugin(tmp_path, "one", dependencies=["numpy", "gone-package"], env=["SURELY_UNSET"], models={"m": "m.pt"})
+    ended = check(tmp_path, COLUMNS="200")
+    assert (ended.returncode, ended.stderr) == (1, "")
+    for word in ("ok", "numpy", "PW-PKG-001", "PW-ENV-001", "PW-MODEL-001", "why: it is not set"):
+        assert word in ended.stdout
+    assert 'do: install it: pip install "gone-package"' in ended.stdout
+    assert "findings that need a hand: 3" in ended.stdout
+
+
+def test_exit_codes(tmp_path: Path) -> None:
+    good = plugin(tmp_path / "good", "good", dependencies=["numpy"])
+    ended = check(good)
+    assert (ended.returncode, "all that is needed is there" in ended.stdout) == (0, True)
+    assert check(good / "manifest.json").returncode == 0
+    plugin(tmp_path / "good", "bad", env=["SURELY_UNSET"])
+    assert check(tmp_path / "good").returncode == 1
+    broken = plugin(tmp_path / "broken", "broken")
+    (broken / "manifest.json").write_text('{"name": "broken", "knid": "python"}')
+    ended = check(tmp_path / "broken")
+    assert ended.returncode == 2
+    assert "cannot be used" in ended.stdout
+    assert "kind" in ended.stdout
+    (tmp_path / "empty").mkdir()
+    for nothing in (tmp_path / "empty", tmp_path / "nowhere"):
+        assert check(nothing).returncode == 2
+    assert check().returncode == 2
+    assert check(good, "--depe").returncode == 2
+    assert check(good, "--import-timeout", "0").returncode == 2
+
+
+def test_json(tmp_path: Path) -> None:
+    plugin(tmp_path, "one", requires_gpu=True, env=["HOME"])
+    (plugin(tmp_path, "two") / "manifest.json").write_text("{")
+    ended = check(tmp_path, "--json")
+    one, two = sorted(json.loads(ended.stdout), key=lambda report: report["name"])
+    assert ended.returncode == 2
+    assert (two["ok"], two["error"]["code"], two["findings"]) == (False, "PW-MAN-002", [])
+    assert one["error"] is None
+    keys = {"kind", "subject", "ok", "code", "cause", "message", "remedy", "took_us"}
+    assert all(set(finding) == keys for finding in one["findings"])
+    assert {finding["kind"] for finding in one["findings"]} == {"platform", "gpu", "env"}
+    assert one["ok"] == all(finding["ok"] for finding in one["findings"])
+
+
+def test_deep(tmp_path: Path) -> None:
+    site = SiteFolder(tmp_path / "site")
+    site.add("alpha", code="import os; os.abort()")
+    plugin(tmp_path / "plugins", "one", dependencies=["alpha"])
+    shallow = check(tmp_path / "plugins", PYTHONPATH=str(site.path))
+    assert shallow.returncode == 0, shallow.stdout
+    deep = check(tmp_path / "plugins", "--deep", PYTHONPATH=str(site.path))
+    assert deep.returncode == 1
+    assert "PW-PKG-005" in deep.stdout
+    assert "SIGABRT" in deep.stdout
+
+
+def test_what_findings_say_is_not_markup(tmp_path: Path) -> None:
+    plugin(tmp_path, "one", dependencies=["gone[bold]"], env=["[red]X[/]"])
+    ended = check(tmp_path, COLUMNS="200")
+    assert "gone[bold]" in ended.stdout
+    assert "[red]X[/]" in ended.stdout
+
+
+def test_colour_and_progress_are_for_terminals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    place = plugin(tmp_path, "one", models={"big": {"path": "weights.bin", "sha256": "0" * 64}})
+    with (place / "weights.bin").open("wb") as file:
+        file.write(b"\x01weights")
+        file.truncate(200 << 20)
+    plain = check(tmp_path)
+    assert plain.returncode == 1
+    assert "PW-MODEL-005" in plain.stdout
+    assert "\x1b" not in plain.stdout + plain.stderr
+    seen = on_a_terminal(tmp_path)
+    assert "\x1b[31m" in seen
+    assert "reading weights.bin" in seen
+    assert "PW-MODEL-005" in seen
