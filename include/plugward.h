@@ -606,6 +606,22 @@ plugward_error *plugward_outcome_tensor(const plugward_outcome *outcome,
 void plugward_outcome_free(plugward_outcome *outcome);
 
 /**
+ * What a plugin of that manifest (JSON or TOML text) may do, and what enforces it on this machine:
+ * `{"plugin", "manifest", "isolation", "confined", "clauses": [{"subject", "allowed", "values",
+ * "text", "line", "mechanism", "enforced"}]}`. Nothing is loaded.
+ *
+ * Thread: any.
+ */
+plugward_error *plugward_permissions_manifest(plugward_bytes manifest, plugward_string **out);
+
+/**
+ * The same for a manifest file or a plugin's folder; its paths are relative to it.
+ *
+ * Thread: any.
+ */
+plugward_error *plugward_permissions_path(plugward_bytes path, plugward_string **out);
+
+/**
  * Loads every plugin at `path`: a manifest, a plugin's folder, or a folder of them. A plugin's
  * fault is in its report, not in the returned error.
  *

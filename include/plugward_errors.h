@@ -226,6 +226,21 @@ enum plugward_code {
     /* Checkpoints */
     /** PW-CKPT-001: a checkpoint is larger than it may be */
     PLUGWARD_CODE_CHECKPOINT_TOO_LARGE = 2601,
+    /* Permissions */
+    /** PW-PERM-001: the plugin may not read a file */
+    PLUGWARD_CODE_DENIED_READ = 2801,
+    /** PW-PERM-002: the plugin may not write a file */
+    PLUGWARD_CODE_DENIED_WRITE = 2802,
+    /** PW-PERM-003: the plugin may not use the network */
+    PLUGWARD_CODE_DENIED_NETWORK = 2803,
+    /** PW-PERM-004: the plugin may not start programs or signal other processes */
+    PLUGWARD_CODE_DENIED_SUBPROCESS = 2804,
+    /** PW-PERM-005: the plugin does not see an environment variable */
+    PLUGWARD_CODE_DENIED_ENVIRONMENT = 2805,
+    /** PW-PERM-006: the plugin may not use a device */
+    PLUGWARD_CODE_DENIED_DEVICE = 2806,
+    /** PW-PERM-007: the plugin was refused something */
+    PLUGWARD_CODE_DENIED_SOMETHING = 2807,
     /* Supervision */
     /** PW-SUP-001: the plugin is quarantined */
     PLUGWARD_CODE_SUPERVISOR_QUARANTINED = 2501,

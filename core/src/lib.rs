@@ -13,6 +13,7 @@ pub mod log;
 pub mod manifest;
 pub mod metrics;
 pub mod native;
+pub mod permissions;
 pub mod platform;
 pub mod registry;
 pub mod runtime;

@@ -33,6 +33,7 @@ mod manifest;
 mod metrics;
 mod outcome;
 mod ownership;
+mod permissions;
 mod plugin;
 mod registry;
 mod reply;

@@ -230,6 +230,20 @@ export const Code = {
   WorkerLimit: "PW-WORKER-011",
   /** a checkpoint is larger than it may be */
   CheckpointTooLarge: "PW-CKPT-001",
+  /** the plugin may not read a file */
+  DeniedRead: "PW-PERM-001",
+  /** the plugin may not write a file */
+  DeniedWrite: "PW-PERM-002",
+  /** the plugin may not use the network */
+  DeniedNetwork: "PW-PERM-003",
+  /** the plugin may not start programs or signal other processes */
+  DeniedSubprocess: "PW-PERM-004",
+  /** the plugin does not see an environment variable */
+  DeniedEnvironment: "PW-PERM-005",
+  /** the plugin may not use a device */
+  DeniedDevice: "PW-PERM-006",
+  /** the plugin was refused something */
+  DeniedSomething: "PW-PERM-007",
   /** the plugin is quarantined */
   SupervisorQuarantined: "PW-SUP-001",
   /** libtorch was not found */
@@ -1308,6 +1322,76 @@ export const CATALOGUE = {
     message: "a checkpoint is larger than it may be",
     cause: "one plugin's state is kept in at most 16 MiB of shared memory",
     remedy: "keep less: what can be computed again, or lies in a file of its own, need not be in a checkpoint",
+  },
+  "PW-PERM-001": {
+    name: "DeniedRead",
+    number: 2801,
+    type: "PermissionDenied",
+    httpStatus: 500,
+    retryable: false,
+    message: "the plugin may not read a file",
+    cause: "its manifest's permissions.read names folders, and the file lies in none of them",
+    remedy: "add the path to permissions.read in the manifest",
+  },
+  "PW-PERM-002": {
+    name: "DeniedWrite",
+    number: 2802,
+    type: "PermissionDenied",
+    httpStatus: 500,
+    retryable: false,
+    message: "the plugin may not write a file",
+    cause: "outside its scratch folder (TMPDIR) it writes only what permissions.write names",
+    remedy: "add the path to permissions.write in the manifest, or write to TMPDIR",
+  },
+  "PW-PERM-003": {
+    name: "DeniedNetwork",
+    number: 2803,
+    type: "PermissionDenied",
+    httpStatus: 500,
+    retryable: false,
+    message: "the plugin may not use the network",
+    cause: "its manifest does not set permissions.network",
+    remedy: "set permissions.network to true in the manifest",
+  },
+  "PW-PERM-004": {
+    name: "DeniedSubprocess",
+    number: 2804,
+    type: "PermissionDenied",
+    httpStatus: 500,
+    retryable: false,
+    message: "the plugin may not start programs or signal other processes",
+    cause: "its manifest does not set permissions.subprocess",
+    remedy: "set permissions.subprocess to true in the manifest",
+  },
+  "PW-PERM-005": {
+    name: "DeniedEnvironment",
+    number: 2805,
+    type: "PermissionDenied",
+    httpStatus: 500,
+    retryable: false,
+    message: "the plugin does not see an environment variable",
+    cause: "the host has it, and the manifest's env does not name it",
+    remedy: "add the name to env in the manifest",
+  },
+  "PW-PERM-006": {
+    name: "DeniedDevice",
+    number: 2806,
+    type: "PermissionDenied",
+    httpStatus: 500,
+    retryable: false,
+    message: "the plugin may not use a device",
+    cause: "its manifest's permissions.devices does not name it",
+    remedy: "add the device to permissions.devices in the manifest",
+  },
+  "PW-PERM-007": {
+    name: "DeniedSomething",
+    number: 2807,
+    type: "PermissionDenied",
+    httpStatus: 500,
+    retryable: false,
+    message: "the plugin was refused something",
+    cause: "its words do not tell what it tried; the sandbox may have refused it",
+    remedy: "look at the traceback, and add what it needs to the permissions in the manifest",
   },
   "PW-SUP-001": {
     name: "SupervisorQuarantined",

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from plugward._errors import CATALOGUE, CatalogueEntry, Code
-from plugward._native import LoadReport, Outcome, __version__
+from plugward._native import LoadReport, Outcome, __version__, describe_permissions
 from plugward._runtime import Runtime, default_runtime
 from plugward.errors import DeadlineExceeded, InvalidInput, PluginCallError, PlugwardError
 from plugward.tool import Plugin, tool
@@ -41,6 +41,7 @@ __all__ = [
     "ToolRunner",
     "__version__",
     "default_runtime",
+    "describe_permissions",
     "run_plugin_sandboxed",
     "tool",
 ]

@@ -121,6 +121,13 @@ class Code(str, Enum):
     WORKER_ENFORCEMENT = "PW-WORKER-010"
     WORKER_LIMIT = "PW-WORKER-011"
     CHECKPOINT_TOO_LARGE = "PW-CKPT-001"
+    DENIED_READ = "PW-PERM-001"
+    DENIED_WRITE = "PW-PERM-002"
+    DENIED_NETWORK = "PW-PERM-003"
+    DENIED_SUBPROCESS = "PW-PERM-004"
+    DENIED_ENVIRONMENT = "PW-PERM-005"
+    DENIED_DEVICE = "PW-PERM-006"
+    DENIED_SOMETHING = "PW-PERM-007"
     SUPERVISOR_QUARANTINED = "PW-SUP-001"
     VIDEO_LIBTORCH_MISSING = "PW-VIDEO-001"
     VIDEO_LIBTORCH_VERSION = "PW-VIDEO-002"
@@ -1211,6 +1218,76 @@ _ENTRIES: Final = (
         message="a checkpoint is larger than it may be",
         cause="one plugin's state is kept in at most 16 MiB of shared memory",
         remedy="keep less: what can be computed again, or lies in a file of its own, need not be in a checkpoint",
+    ),
+    CatalogueEntry(
+        code=Code.DENIED_READ,
+        number=2801,
+        kind="PermissionDenied",
+        http_status=500,
+        retryable=False,
+        message="the plugin may not read a file",
+        cause="its manifest's permissions.read names folders, and the file lies in none of them",
+        remedy="add the path to permissions.read in the manifest",
+    ),
+    CatalogueEntry(
+        code=Code.DENIED_WRITE,
+        number=2802,
+        kind="PermissionDenied",
+        http_status=500,
+        retryable=False,
+        message="the plugin may not write a file",
+        cause="outside its scratch folder (TMPDIR) it writes only what permissions.write names",
+        remedy="add the path to permissions.write in the manifest, or write to TMPDIR",
+    ),
+    CatalogueEntry(
+        code=Code.DENIED_NETWORK,
+        number=2803,
+        kind="PermissionDenied",
+        http_status=500,
+        retryable=False,
+        message="the plugin may not use the network",
+        cause="its manifest does not set permissions.network",
+        remedy="set permissions.network to true in the manifest",
+    ),
+    CatalogueEntry(
+        code=Code.DENIED_SUBPROCESS,
+        number=2804,
+        kind="PermissionDenied",
+        http_status=500,
+        retryable=False,
+        message="the plugin may not start programs or signal other processes",
+        cause="its manifest does not set permissions.subprocess",
+        remedy="set permissions.subprocess to true in the manifest",
+    ),
+    CatalogueEntry(
+        code=Code.DENIED_ENVIRONMENT,
+        number=2805,
+        kind="PermissionDenied",
+        http_status=500,
+        retryable=False,
+        message="the plugin does not see an environment variable",
+        cause="the host has it, and the manifest's env does not name it",
+        remedy="add the name to env in the manifest",
+    ),
+    CatalogueEntry(
+        code=Code.DENIED_DEVICE,
+        number=2806,
+        kind="PermissionDenied",
+        http_status=500,
+        retryable=False,
+        message="the plugin may not use a device",
+        cause="its manifest's permissions.devices does not name it",
+        remedy="add the device to permissions.devices in the manifest",
+    ),
+    CatalogueEntry(
+        code=Code.DENIED_SOMETHING,
+        number=2807,
+        kind="PermissionDenied",
+        http_status=500,
+        retryable=False,
+        message="the plugin was refused something",
+        cause="its words do not tell what it tried; the sandbox may have refused it",
+        remedy="look at the traceback, and add what it needs to the permissions in the manifest",
     ),
     CatalogueEntry(
         code=Code.SUPERVISOR_QUARANTINED,

@@ -20,6 +20,7 @@ __all__ = [
     "__version__",
     "check_manifest",
     "describe_exception",
+    "describe_permissions",
     "discover_plugins",
     "interpreter_ends",
     "read_manifest",
@@ -209,6 +210,7 @@ def check_manifest(
     progress: Callable[[str, int, int], Any] | None = None,
 ) -> builtins.list[dict[str, Any]]: ...
 def read_manifest(source: str | PathLike[str] | dict[str, Any]) -> dict[str, Any]: ...
+def describe_permissions(source: str | PathLike[str] | dict[str, Any]) -> dict[str, Any]: ...
 def discover_plugins(path: str | PathLike[str]) -> builtins.list[dict[str, Any]]: ...
 def run_sandboxed(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None

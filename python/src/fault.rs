@@ -126,6 +126,15 @@ fn fault(
         return (Fault::Panicked { message: said.text }, None);
     }
     let traceback = text(exception, tool, limit, dog);
+    #[cfg(target_os = "linux")]
+    if let Some(error) = crate::denial::of(exception) {
+        let error = error.with_kind(kind.name).with_message(said.text);
+        let error = match traceback {
+            Some(text) => error.with_traceback(text),
+            None => error,
+        };
+        return (Fault::Denied { error }, None);
+    }
     (
         Fault::Raised {
             kind: kind.name,

@@ -4,6 +4,8 @@ mod buffers;
 mod call;
 mod check;
 mod convert;
+#[cfg(target_os = "linux")]
+mod denial;
 mod describe;
 mod ending;
 mod error;
@@ -51,6 +53,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<progress::Progress>()?;
     module.add_function(wrap_pyfunction!(check::check_manifest, module)?)?;
     module.add_function(wrap_pyfunction!(manifest::read_manifest, module)?)?;
+    module.add_function(wrap_pyfunction!(manifest::describe_permissions, module)?)?;
     module.add_function(wrap_pyfunction!(manifest::discover_plugins, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox::run_sandboxed, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox::describe_exception, module)?)?;

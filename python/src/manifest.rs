@@ -36,6 +36,19 @@ pub(crate) fn read_manifest<'py>(
     Ok(dict)
 }
 
+/// What a plugin of that manifest (a path, or a dict) may do, and what enforces it on this machine:
+/// `{"plugin", "manifest", "isolation", "confined", "clauses": [{"subject", "allowed", "values",
+/// "text", "line", "mechanism", "enforced"}]}`. Nothing is loaded.
+#[pyfunction]
+pub(crate) fn describe_permissions<'py>(
+    py: Python<'py>,
+    source: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let found = parsed(source)?;
+    let described = py.detach(|| plugward_core::permissions::describe(&found.manifest));
+    convert::serialised(py, &described)
+}
+
 /// Every plugin at a path, the unreadable ones included: `{"name", "path", "error"}`.
 #[pyfunction]
 pub(crate) fn discover_plugins(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyList>> {

@@ -168,8 +168,9 @@ def test_the_sandbox_names_the_line_that_would_allow_it(load: Callable[..., plug
     path = tmp_path / "written"
     rt = load(fails_on="crash")
     outcome = rt.call("bad", "opens", {"path": str(path)})
-    assert outcome.error_type == "PermissionError"
-    assert '"write"' in (outcome.error or "")
+    assert (outcome.code, outcome.error_type) == ("PW-PERM-002", "PermissionError")
+    assert outcome.remedy is not None
+    assert f'add "{tmp_path}" to permissions.write in {tmp_path}/bad0/manifest.json' in outcome.remedy
     assert not path.exists()
     assert load(permissions={"write": [str(tmp_path)]}).call("bad", "opens", {"path": str(path)}).ok
     assert path.exists()

@@ -144,6 +144,15 @@ static void manifests(void) {
   plugward_string_free(out);
   CHECK(raised(plugward_check_path(text("/nowhere/at/all"), &out), PLUGWARD_CODE_MANIFEST_NOT_FOUND),
         "a check of a path that is not there");
+  CHECK(FINE(plugward_permissions_manifest(
+            text("{\"name\": \"a\", \"kind\": \"native\", \"entrypoint\": \"a.so\", \"isolation\": \"process\","
+                 " \"permissions\": {\"write\": [\"/out\"]}}"), &out)) &&
+            contains(plugward_string_bytes(out), "\"line\":\"permissions.write\"") &&
+            contains(plugward_string_bytes(out), "/out"),
+        "what it may do is told with the lines that grant it");
+  plugward_string_free(out);
+  CHECK(raised(plugward_permissions_path(text("/nowhere/at/all"), &out), PLUGWARD_CODE_MANIFEST_NOT_FOUND),
+        "the permissions of a path that is not there");
 }
 
 static void options(void) {

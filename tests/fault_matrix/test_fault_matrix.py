@@ -22,7 +22,7 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 HOSTS_AT_ONCE = 2
-FROZEN = 15.0
+FROZEN = 8.0
 """Seconds after which a host that was promised to stand still is taken to do so."""
 PATIENCE = 50.0
 
@@ -35,7 +35,8 @@ def cases() -> Iterator[Case]:
         for levels, promise in row["levels"].items():
             for level in levels.split(", "):
                 for kind in row["kinds"]:
-                    yield common | {"kind": kind, "isolation": level, "promise": promise, **promise.get("given", {})}
+                    own = promise | promise.get(kind, {})
+                    yield common | {"kind": kind, "isolation": level, "promise": own, **own.get("given", {})}
 
 
 def title(case: Case) -> str:

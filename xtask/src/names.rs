@@ -4,7 +4,7 @@ use crate::generators::Result;
 use plugward_core::error::{Code, Row};
 
 /// The areas in catalogue order: the middle of the code, and a title.
-const AREAS: [(&str, &str); 16] = [
+const AREAS: [(&str, &str); 17] = [
     ("MAN", "Manifest"),
     ("REG", "Registry"),
     ("LIFE", "Lifecycle"),
@@ -19,6 +19,7 @@ const AREAS: [(&str, &str); 16] = [
     ("RT", "The runtime"),
     ("WORKER", "Worker processes"),
     ("CKPT", "Checkpoints"),
+    ("PERM", "Permissions"),
     ("SUP", "Supervision"),
     ("VIDEO", "The VideoTracker plugin"),
 ];

@@ -35,6 +35,11 @@ pub enum Fault {
         /// Its message.
         message: String,
     },
+    /// The plugin raised an exception because its manifest does not grant what it tried.
+    Denied {
+        /// The plugin's words, and the manifest line that would allow it.
+        error: Error,
+    },
     /// The deadline passed.
     Deadline {
         /// What the deadline was.
@@ -113,7 +118,9 @@ impl Fault {
             Fault::Panicked { message } => Error::new(Code::CallPanicked)
                 .with_message(format!("{plugin}.{tool} panicked: {message}")),
             Fault::Memory { message } => Error::new(Code::CallMemory).with_message(message.clone()),
-            Fault::Crashed { error, .. } | Fault::Error(error) => error.clone(),
+            Fault::Crashed { error, .. } | Fault::Denied { error } | Fault::Error(error) => {
+                error.clone()
+            }
         }
     }
 
@@ -143,7 +150,9 @@ impl Fault {
     #[must_use]
     pub fn is_final(&self, fails_on: FailsOn) -> bool {
         match self {
-            Fault::Raised { .. } | Fault::Exited { .. } => fails_on == FailsOn::Exception,
+            Fault::Raised { .. } | Fault::Denied { .. } | Fault::Exited { .. } => {
+                fails_on == FailsOn::Exception
+            }
             Fault::Deadline { .. }
             | Fault::Panicked { .. }
             | Fault::Memory { .. }

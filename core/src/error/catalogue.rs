@@ -413,6 +413,29 @@ catalogue! {
         "a checkpoint is larger than it may be", "one plugin's state is kept in at most 16 MiB of shared memory",
         "keep less: what can be computed again, or lies in a file of its own, need not be in a checkpoint";
 
+    // Permissions.
+    DeniedRead = 2801, "PW-PERM-001", "PermissionDenied", 500, false,
+        "the plugin may not read a file", "its manifest's permissions.read names folders, and the file lies in none of them",
+        "add the path to permissions.read in the manifest";
+    DeniedWrite = 2802, "PW-PERM-002", "PermissionDenied", 500, false,
+        "the plugin may not write a file", "outside its scratch folder (TMPDIR) it writes only what permissions.write names",
+        "add the path to permissions.write in the manifest, or write to TMPDIR";
+    DeniedNetwork = 2803, "PW-PERM-003", "PermissionDenied", 500, false,
+        "the plugin may not use the network", "its manifest does not set permissions.network",
+        "set permissions.network to true in the manifest";
+    DeniedSubprocess = 2804, "PW-PERM-004", "PermissionDenied", 500, false,
+        "the plugin may not start programs or signal other processes", "its manifest does not set permissions.subprocess",
+        "set permissions.subprocess to true in the manifest";
+    DeniedEnvironment = 2805, "PW-PERM-005", "PermissionDenied", 500, false,
+        "the plugin does not see an environment variable", "the host has it, and the manifest's env does not name it",
+        "add the name to env in the manifest";
+    DeniedDevice = 2806, "PW-PERM-006", "PermissionDenied", 500, false,
+        "the plugin may not use a device", "its manifest's permissions.devices does not name it",
+        "add the device to permissions.devices in the manifest";
+    DeniedSomething = 2807, "PW-PERM-007", "PermissionDenied", 500, false,
+        "the plugin was refused something", "its words do not tell what it tried; the sandbox may have refused it",
+        "look at the traceback, and add what it needs to the permissions in the manifest";
+
     // Supervision.
     SupervisorQuarantined = 2501, "PW-SUP-001", "PluginQuarantined", 503, false,
         "the plugin is quarantined", "it failed more often than its restart budget allows",

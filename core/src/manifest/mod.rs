@@ -117,6 +117,9 @@ pub struct Manifest {
     /// The folder of the manifest's file, to which its paths are relative.
     #[serde(skip)]
     pub dir: Option<PathBuf>,
+    /// The manifest's file, where it was read from one.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 /// Something that the manifest left open or said in another host's words, and how it was read.
@@ -199,6 +202,7 @@ impl Manifest {
             error_field: None,
             tools: Vec::new(),
             dir: None,
+            file: None,
         }
     }
 

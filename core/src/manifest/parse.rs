@@ -75,6 +75,7 @@ pub(super) fn understand(
     let mut manifest: Manifest = serde_json::from_value(value)
         .map_err(|wrong| invalid("", &format!("it cannot be read: {wrong}"), file))?;
     manifest.dir = dir.map(Path::to_path_buf);
+    manifest.file = file.map(Path::to_path_buf);
     Ok(Parsed {
         manifest,
         assumptions,

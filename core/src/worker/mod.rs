@@ -14,6 +14,7 @@
 //!
 //! [`Loader`]: crate::call::Loader
 
+mod denial;
 mod guest;
 mod host;
 mod order;
@@ -21,6 +22,7 @@ mod wire;
 
 pub(crate) use wire::futex::{MOST, can_wait_for_any, wait_any, wake};
 
+pub use denial::{Attempt, Refused, denial, is_confined};
 pub use guest::serve;
 pub use host::{Program, WorkerExecutor, WorkerLoader};
 

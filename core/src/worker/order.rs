@@ -1,41 +1,45 @@
 //! What a worker is told when it begins, and what it answers.
 
 use crate::manifest::{Manifest, ToolSpec};
+use crate::permissions;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// What a worker is told when it begins.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Order {
     pub(super) manifest: Manifest,
     /// The manifest's folder, absolute.
-    pub(super) dir: Option<PathBuf>,
+    dir: Option<PathBuf>,
+    /// The manifest's file.
+    file: Option<PathBuf>,
     pub(super) generation: u32,
     /// The folder that the plugin may always write to.
     pub(super) scratch: PathBuf,
+    /// Names of the host's environment variables that the plugin does not see.
+    pub(super) withheld: Vec<String>,
 }
 
 impl Order {
     pub(super) fn new(manifest: &Manifest, generation: u32, scratch: &Path) -> Self {
-        let dir = manifest
-            .dir
-            .as_ref()
-            .map(|d| std::path::absolute(d).unwrap_or_else(|_| d.clone()));
+        let absolute = |p: &PathBuf| std::path::absolute(p).unwrap_or_else(|_| p.clone());
         Self {
             manifest: manifest.clone(),
-            dir,
+            dir: manifest.dir.as_ref().map(absolute),
+            file: manifest.file.as_ref().map(absolute),
             generation,
             scratch: scratch.to_owned(),
+            withheld: permissions::withheld(manifest),
         }
     }
 
-    /// A path as the manifest writes it: relative to the manifest's folder.
-    pub(super) fn path(&self, written: impl AsRef<Path>) -> PathBuf {
-        match &self.dir {
-            Some(dir) => dir.join(written),
-            None => written.as_ref().to_owned(),
-        }
+    /// As the worker reads it: its manifest knows its places again.
+    pub(super) fn read(bytes: &[u8]) -> serde_json::Result<Self> {
+        let mut order: Self = serde_json::from_slice(bytes)?;
+        order.manifest.dir.clone_from(&order.dir);
+        order.manifest.file.clone_from(&order.file);
+        Ok(order)
     }
 }
 

@@ -272,6 +272,12 @@ fn shortened(fault: Fault) -> Fault {
             message: text(message),
             traceback: trace(traceback),
         },
+        Fault::Denied { error } => Fault::Denied {
+            error: match trace(error.traceback().map(str::to_owned)) {
+                Some(text) => error.with_traceback(text),
+                None => error,
+            },
+        },
         Fault::Exited { status, traceback } => Fault::Exited {
             status: text(status),
             traceback: trace(traceback),

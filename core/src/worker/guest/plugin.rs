@@ -8,8 +8,9 @@ use crate::call::{
 };
 use crate::error::{Code, Error, Result};
 use crate::log::Logger;
-use crate::manifest::{Manifest, ToolSpec};
+use crate::manifest::ToolSpec;
 use crate::registry::Tool;
+use crate::worker::denial;
 use crate::worker::order::{Loaded, Order};
 use parking_lot::RwLock;
 use serde_json::Value;
@@ -24,8 +25,6 @@ pub(super) struct Plugin {
     /// Empty once the host said stop.
     executor: RwLock<Option<Arc<dyn Executor>>>,
     tools: HashMap<String, Tool>,
-    /// What to add to the plugin's words on what it was denied.
-    hint: String,
 }
 
 impl Plugin {
@@ -35,11 +34,8 @@ impl Plugin {
             Error::new(Code::WorkerProtocol).with_message(format!("the load order: {e}"))
         };
         let body = request.parts.body(request.slot);
-        let order: Order = serde_json::from_slice(&body).map_err(|e| garbled(&e))?;
-        let manifest = Manifest {
-            dir: order.dir.clone(),
-            ..order.manifest.clone()
-        };
+        let order = Order::read(&body).map_err(|e| garbled(&e))?;
+        let manifest = order.manifest.clone();
         if manifest.permissions.subprocess {
             let host = guest.segment.header().host_pid.load(Ordering::Relaxed);
             parent::take_children_along(host)?;
@@ -49,6 +45,7 @@ impl Plugin {
         let enforcement = guest
             .loader
             .confined(Box::new(move || confine::confine(&held, lanes)))?;
+        denial::hold(&order);
         let timeout = request
             .control
             .deadline
@@ -60,12 +57,15 @@ impl Plugin {
             on_death: DeathNotice::default(),
             checkpoints: checkpoint::of(guest, request)?,
         };
-        let Built { executor, tools } = guest.loader.build(&manifest, &context)?;
+        let Built { executor, tools } = guest
+            .loader
+            .build(&manifest, &context)
+            .map_err(denial::told_in_load)?;
         if let Some(state) = context.checkpoints.before() {
             context.checkpoints.clear();
-            executor.restore(state)?;
+            executor.restore(state).map_err(denial::told_in_load)?;
         }
-        executor.validate()?;
+        executor.validate().map_err(denial::told_in_load)?;
         let specs: Vec<ToolSpec> = tools.iter().map(|t| t.spec.clone()).collect();
         let all = match tools.is_empty() {
             true => manifest
@@ -100,7 +100,6 @@ impl Plugin {
                 name: manifest.name,
                 executor: RwLock::new(Some(executor)),
                 tools,
-                hint: confine::hint(&order),
             },
             report,
         ))
@@ -133,32 +132,7 @@ impl Plugin {
             true => executor.call(&call),
             false => executor.call_views(&call, &views),
         };
-        answer.map_err(|fault| self.hinted(plainer(fault)))
-    }
-
-    /// Adds the manifest lines that would have allowed it to a plugin's own "permission denied".
-    fn hinted(&self, fault: Fault) -> Fault {
-        const DENIED: [&str; 4] = [
-            "Permission denied",
-            "not permitted",
-            "[Errno 13]",
-            "[Errno 1]",
-        ];
-        match fault {
-            Fault::Raised {
-                kind,
-                message,
-                traceback,
-            } if DENIED.iter().any(|word| message.contains(word)) => {
-                let message = format!("{message} ({})", self.hint);
-                Fault::Raised {
-                    kind,
-                    message,
-                    traceback,
-                }
-            }
-            other => other,
-        }
+        answer.map_err(|fault| denial::told(plainer(fault)))
     }
 
     /// Takes up a checkpoint after it was loaded: it was a spare.

@@ -14,13 +14,12 @@ use crate::check::Finding;
 use crate::error::{Code, Error, Result};
 use crate::manifest::Manifest;
 use crate::metrics;
+use crate::permissions::RESULT_MB;
 use crate::worker::order::{Loaded, Order};
 use crate::worker::wire::{MAX_LANES, Op, Segment, Shape};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Largest result where the manifest names none, in MiB.
-const RESULT_MB: u32 = 256;
 /// Largest argument list where the runtime names none, in MiB.
 const PAYLOAD_MB: u32 = 256;
 

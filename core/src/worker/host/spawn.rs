@@ -8,38 +8,13 @@
 use super::program::Program;
 use crate::error::{Code, Error, Result};
 use crate::manifest::Manifest;
+use crate::permissions;
 use crate::worker::wire::Segment;
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-
-/// Variables that every worker gets where the host has them; `LC_`, `CUDA_`, `NVIDIA_`, `OMP_`,
-/// `PYTHON` and `PLUGWARD_` ones as well.
-const ALLOWED: &[&str] = &[
-    "HOME",
-    "LANG",
-    "LANGUAGE",
-    "LD_LIBRARY_PATH",
-    "LOGNAME",
-    "MALLOC_ARENA_MAX",
-    "NODE_PATH",
-    "PATH",
-    "TZ",
-    "USER",
-    "VIRTUAL_ENV",
-];
-const FAMILIES: &[&str] = &[
-    "LC_",
-    "CUDA_",
-    "NVIDIA_",
-    "OMP_",
-    "PYTHON",
-    "PLUGWARD_",
-    "ASAN_",
-    "UBSAN_",
-];
 
 /// A process that was started, and the reading end of what it writes.
 pub(super) struct Spawned {
@@ -78,12 +53,8 @@ pub(super) fn command(
 }
 
 fn is_allowed(manifest: &Manifest, name: &std::ffi::OsStr) -> bool {
-    let Some(name) = name.to_str() else {
-        return false;
-    };
-    ALLOWED.contains(&name)
-        || FAMILIES.iter().any(|f| name.starts_with(f))
-        || manifest.env.iter().any(|allowed| allowed == name)
+    name.to_str()
+        .is_some_and(|name| permissions::is_allowed(manifest, name))
 }
 
 /// Starts it; for the reaper's thread.

@@ -14,6 +14,7 @@ pub(in crate::worker) enum WireFault {
     Panicked(String),
     Memory(String),
     Error(WireError),
+    Denied(WireError),
 }
 
 /// An error on the wire.
@@ -72,6 +73,7 @@ pub(in crate::worker) fn to_wire(fault: Fault) -> WireFault {
         Fault::Panicked { message } => WireFault::Panicked(message),
         Fault::Memory { message } => WireFault::Memory(message),
         Fault::Crashed { error, .. } | Fault::Error(error) => WireFault::Error((&error).into()),
+        Fault::Denied { error } => WireFault::Denied((&error).into()),
     }
 }
 
@@ -89,6 +91,9 @@ pub(in crate::worker) fn from_wire(fault: WireFault) -> Fault {
         WireFault::Panicked(message) => Fault::Panicked { message },
         WireFault::Memory(message) => Fault::Memory { message },
         WireFault::Error(error) => Fault::Error(error.into()),
+        WireFault::Denied(error) => Fault::Denied {
+            error: error.into(),
+        },
     }
 }
 

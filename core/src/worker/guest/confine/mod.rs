@@ -10,11 +10,9 @@ mod limits;
 mod syscalls;
 
 use crate::error::{Code, Error, Result};
+use crate::permissions::NOT;
 use crate::worker::order::Order;
 use serde_json::{Map, Value};
-
-/// Begins what a mechanism's report says where it holds nothing.
-const NOT: &str = "not enforced";
 
 /// Confines this process as its manifest says, and reports by which mechanisms.
 ///
@@ -44,24 +42,4 @@ fn required(report: &Map<String, Value>) -> Result<()> {
             lacking.join("; ")
         ))),
     }
-}
-
-/// The manifest lines that would allow what was perhaps refused, for a plugin's own words on it.
-pub(super) fn hint(order: &Order) -> String {
-    let granted = &order.manifest.permissions;
-    let mut lines = Vec::new();
-    if !granted.network {
-        lines.push("\"network\": true".to_owned());
-    }
-    if !granted.subprocess {
-        lines.push("\"subprocess\": true".to_owned());
-    }
-    lines.push("\"write\": [folders]".to_owned());
-    if !granted.read.is_empty() {
-        lines.push("\"read\": [more folders]".to_owned());
-    }
-    format!(
-        "if the sandbox refused it, the manifest's permissions would allow it by {}",
-        lines.join(" or ")
-    )
 }

@@ -1,12 +1,12 @@
 //! What a plugin may ask of the kernel: seccomp filters.
 //!
-//! Four filters, because each has one answer: what no plugin needs and what its permissions do not
-//! grant is refused with "permission denied"; `clone3` is answered "no such call", so that the C
+//! Several filters, because each has one answer: what no plugin needs and the network is refused with
+//! "permission denied", other processes with "not permitted", which tells the two apart; `clone3` is answered "no such call", so that the C
 //! library falls back to `clone`, whose flags a filter can see; calls of the x32 numbering, which
 //! would slip past the other filters, are "no such call" as well.
 
-use super::NOT;
 use crate::manifest::Permissions;
+use crate::permissions::NOT;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition,
     SeccompFilter, SeccompRule, TargetArch, apply_filter_all_threads, sock_filter,
@@ -96,13 +96,10 @@ fn filters(permissions: &Permissions) -> Result<Vec<BpfProgram>, String> {
     if !permissions.network {
         refused.insert(libc::SYS_socket, Vec::new());
     }
-    let mut missing = Rules::new();
-    if !permissions.subprocess {
-        lone(&mut refused)?;
-        missing.insert(libc::SYS_clone3, Vec::new());
-    }
     let mut all = vec![program(refused, libc::EACCES)?];
-    if !missing.is_empty() {
+    if !permissions.subprocess {
+        let missing = Rules::from([(libc::SYS_clone3, Vec::new())]);
+        all.push(program(lone()?, libc::EPERM)?);
         all.push(program(missing, libc::ENOSYS)?);
     }
     if cfg!(target_arch = "x86_64") {
@@ -112,7 +109,8 @@ fn filters(permissions: &Permissions) -> Result<Vec<BpfProgram>, String> {
 }
 
 /// For a plugin that may not start processes: threads only, and signals to itself only.
-fn lone(refused: &mut Rules) -> Result<(), String> {
+fn lone() -> Result<Rules, String> {
+    let mut refused = Rules::new();
     let thread = libc::CLONE_THREAD as u64;
     refused.insert(
         libc::SYS_clone,
@@ -140,7 +138,7 @@ fn lone(refused: &mut Rules) -> Result<(), String> {
     for call in [libc::SYS_fork, libc::SYS_vfork] {
         refused.insert(call, Vec::new());
     }
-    Ok(())
+    Ok(refused)
 }
 
 fn rule(conditions: &[(u8, Op, u64)]) -> Result<SeccompRule, String> {

@@ -1,0 +1,102 @@
+//! Refusals of the sandbox, told with the manifest line that would allow it.
+//!
+//! The kernel says only "permission denied". What the plugin tried is told by its exception (errno,
+//! file name, where it was raised) or, in native code, by its words; what it may do is the order
+//! that this process was confined by. A refusal that is the system's own (file modes) stays the
+//! plugin's plain error. Rejected: `SIGSYS` or a seccomp listener, which know the system call, but
+//! break programs that block signals or fork.
+
+mod judge;
+mod words;
+
+use super::order::Order;
+use crate::call::Fault;
+use crate::error::Error;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+/// What this process was confined by; only ever set in a worker.
+static HELD: OnceLock<Arc<Order>> = OnceLock::new();
+
+/// What an attempt was about, where the language knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// A socket.
+    Network,
+    /// Another process.
+    Subprocess,
+    /// A file or device.
+    File,
+    /// Not known.
+    Unknown,
+}
+
+/// A refused attempt as a plugin's language tells it.
+#[derive(Clone, Copy, Debug)]
+pub enum Refused<'a> {
+    /// By the kernel.
+    Call {
+        /// `EACCES` or `EPERM`; other numbers are no refusals.
+        errno: i32,
+        /// The file that it was about.
+        path: Option<&'a Path>,
+        /// What it was about.
+        attempt: Attempt,
+    },
+    /// A variable that is not in the environment.
+    Variable(&'a str),
+}
+
+/// From now on this process is confined as `order` says.
+pub(super) fn hold(order: &Arc<Order>) {
+    let _ = HELD.set(Arc::clone(order));
+}
+
+/// Whether this process is a confined worker: else nothing is ever refused by us.
+#[must_use]
+pub fn is_confined() -> bool {
+    HELD.get().is_some()
+}
+
+/// The error for a refused attempt, where the manifest is why: code, cause and the line that would
+/// allow it. The words are the plugin's own to add.
+#[must_use]
+pub fn denial(refused: &Refused<'_>) -> Option<Error> {
+    judge::judge(HELD.get()?, refused)
+}
+
+/// The same for a plugin that only passed its words on.
+pub(super) fn told(fault: Fault) -> Fault {
+    let Fault::Raised {
+        kind,
+        message,
+        traceback,
+    } = fault
+    else {
+        return fault;
+    };
+    match HELD.get().and_then(|order| words::judge(order, &message)) {
+        Some(error) => {
+            let error = error.with_kind(kind).with_message(message);
+            let error = match traceback {
+                Some(text) => error.with_traceback(text),
+                None => error,
+            };
+            Fault::Denied { error }
+        }
+        None => Fault::Raised {
+            kind,
+            message,
+            traceback,
+        },
+    }
+}
+
+/// A step of the load that failed keeps its code, and says what would allow it.
+pub(super) fn told_in_load(error: Error) -> Error {
+    let held = HELD.get();
+    match held.and_then(|order| words::judge(order, error.message())) {
+        Some(why) => error.with_cause(why.cause()).with_remedy(why.remedy()),
+        None => error,
+    }
+}
