@@ -223,6 +223,10 @@ enum plugward_code {
     PLUGWARD_CODE_WORKER_ENFORCEMENT = 2410,
     /** PW-WORKER-011: the plugin used more than its limits allow */
     PLUGWARD_CODE_WORKER_LIMIT = 2411,
+    /** PW-WORKER-012: there is no room left for the arrays of a call */
+    PLUGWARD_CODE_WORKER_KEPT = 2412,
+    /** PW-WORKER-013: the lease is over */
+    PLUGWARD_CODE_WORKER_LEASE = 2413,
     /* Checkpoints */
     /** PW-CKPT-001: a checkpoint is larger than it may be */
     PLUGWARD_CODE_CHECKPOINT_TOO_LARGE = 2601,

@@ -87,7 +87,7 @@ fn tensors_are_copied_there_and_back() {
     let frame = OwnedTensor {
         dtype: DType::U8,
         shape: vec![2, 2],
-        data: vec![1, 2, 3, 4],
+        data: vec![1, 2, 3, 4].into(),
     };
     let args = Args::from(json!({})).with_tensors(vec![frame.clone()]);
     let outcome = rt.call("good_c", "echo", args, &CallOptions::default());

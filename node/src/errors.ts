@@ -228,6 +228,10 @@ export const Code = {
   WorkerEnforcement: "PW-WORKER-010",
   /** the plugin used more than its limits allow */
   WorkerLimit: "PW-WORKER-011",
+  /** there is no room left for the arrays of a call */
+  WorkerKept: "PW-WORKER-012",
+  /** the lease is over */
+  WorkerLease: "PW-WORKER-013",
   /** a checkpoint is larger than it may be */
   CheckpointTooLarge: "PW-CKPT-001",
   /** the plugin may not read a file */
@@ -1312,6 +1316,26 @@ export const CATALOGUE = {
     message: "the plugin used more than its limits allow",
     cause: "its CPU time or the size of a file that it wrote passed the limit",
     remedy: "raise the limit that the message names, or do less at once",
+  },
+  "PW-WORKER-012": {
+    name: "WorkerKept",
+    number: 2412,
+    type: "PluginBusy",
+    httpStatus: 503,
+    retryable: true,
+    message: "there is no room left for the arrays of a call",
+    cause: "the plugin keeps arrays of earlier calls, or leases fill its worker's memory",
+    remedy: "copy in the plugin what it keeps beyond a call, end leases that are done with, or restart it",
+  },
+  "PW-WORKER-013": {
+    name: "WorkerLease",
+    number: 2413,
+    type: "LeaseEnded",
+    httpStatus: 409,
+    retryable: false,
+    message: "the lease is over",
+    cause: "it was ended, or its worker was; or the plugin has no worker of its own",
+    remedy: "ask for a new lease; a plugin in this process needs none",
   },
   "PW-CKPT-001": {
     name: "CheckpointTooLarge",

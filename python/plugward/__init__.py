@@ -14,6 +14,7 @@ from plugward.tool import Plugin, tool
 if TYPE_CHECKING:
     from plugward.check import DependencyChecker
     from plugward.health import PluginHealthResponse
+    from plugward.lease import Lease
     from plugward.lifecycle import PluginLifecycleManager, PluginLifecycleState
     from plugward.registry import PluginRegistry
     from plugward.runner import ToolRunner
@@ -26,6 +27,7 @@ __all__ = [
     "DeadlineExceeded",
     "DependencyChecker",
     "InvalidInput",
+    "Lease",
     "LoadReport",
     "Outcome",
     "Plugin",
@@ -48,6 +50,7 @@ __all__ = [
 
 _LATER = {
     "DependencyChecker": "check",
+    "Lease": "lease",
     "PluginHealthResponse": "health",
     "PluginLifecycleManager": "lifecycle",
     "PluginLifecycleState": "lifecycle",

@@ -120,6 +120,8 @@ class Code(str, Enum):
     WORKER_SIBLING = "PW-WORKER-009"
     WORKER_ENFORCEMENT = "PW-WORKER-010"
     WORKER_LIMIT = "PW-WORKER-011"
+    WORKER_KEPT = "PW-WORKER-012"
+    WORKER_LEASE = "PW-WORKER-013"
     CHECKPOINT_TOO_LARGE = "PW-CKPT-001"
     DENIED_READ = "PW-PERM-001"
     DENIED_WRITE = "PW-PERM-002"
@@ -1208,6 +1210,26 @@ _ENTRIES: Final = (
         message="the plugin used more than its limits allow",
         cause="its CPU time or the size of a file that it wrote passed the limit",
         remedy="raise the limit that the message names, or do less at once",
+    ),
+    CatalogueEntry(
+        code=Code.WORKER_KEPT,
+        number=2412,
+        kind="PluginBusy",
+        http_status=503,
+        retryable=True,
+        message="there is no room left for the arrays of a call",
+        cause="the plugin keeps arrays of earlier calls, or leases fill its worker's memory",
+        remedy="copy in the plugin what it keeps beyond a call, end leases that are done with, or restart it",
+    ),
+    CatalogueEntry(
+        code=Code.WORKER_LEASE,
+        number=2413,
+        kind="LeaseEnded",
+        http_status=409,
+        retryable=False,
+        message="the lease is over",
+        cause="it was ended, or its worker was; or the plugin has no worker of its own",
+        remedy="ask for a new lease; a plugin in this process needs none",
     ),
     CatalogueEntry(
         code=Code.CHECKPOINT_TOO_LARGE,

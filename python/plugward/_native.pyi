@@ -1,7 +1,7 @@
 """The native half of Plugward; use the package `plugward`."""
 
 import builtins
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from os import PathLike
 from typing import Any, final
 
@@ -10,8 +10,10 @@ from typing_extensions import disjoint_base
 __all__ = [
     "MANIFEST_SCHEMA",
     "AwaitedCall",
+    "Lease",
     "LoadReport",
     "Mailbox",
+    "Memory",
     "Outcome",
     "PendingCall",
     "Progress",
@@ -122,6 +124,21 @@ class PendingCall:
     def cancel(self) -> None: ...
 
 @final
+class Lease:
+    @property
+    def array(self) -> Any: ...
+    @property
+    def ended(self) -> bool: ...
+    def end(self) -> None: ...
+    def __enter__(self) -> Any: ...
+    def __exit__(self, *_exc: object) -> None: ...
+
+@final
+class Memory:
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+
+@final
 class Mailbox:
     def __new__(cls) -> Mailbox: ...
     def fileno(self) -> int: ...
@@ -175,6 +192,7 @@ class Runtime:
         progress: Callable[..., Any] | None = None,
     ) -> Outcome | PendingCall | int | tuple[bool]: ...
     def _no_turn(self, plugin: str, tool: str, timed_out: bool) -> Outcome: ...
+    def lease(self, plugin: str, shape: Sequence[int] | int, dtype: Any = None) -> Lease: ...
     def load(self, path: str | PathLike[str]) -> builtins.list[LoadReport]: ...
     def _add(self, source: tuple[Any, ...], manifest: dict[str, Any]) -> LoadReport: ...
     def _reload(self, source: tuple[Any, ...], manifest: dict[str, Any]) -> LoadReport: ...

@@ -1,21 +1,27 @@
 //! Arrays and bytes that travel beside JSON to and from worker processes, without pickle.
 //!
-//! In the host they are copied once, into shared memory. In the worker a tool sees them where they
-//! lie: read-only, and only until it returns; one that keeps an array must copy it.
+//! In the host they are looked at where they lie and copied once, into shared memory. In the worker a
+//! tool sees them there, read-only; an array that it keeps keeps its memory from being used again.
+//! What comes back is copied once out of the shared memory, so that no worker can change it later.
+//!
+//! An array's memory is lent to numpy by `__array_interface__`, because the buffer protocol is no part
+//! of the stable ABI of Python 3.10.
 
 #![allow(
     unsafe_code,
-    reason = "PyMemoryView_FromMemory, __array_interface__: named unsafe addresses"
+    reason = "__array_interface__: one of the named unsafe addresses"
 )]
 
 use crate::convert::{self, Converted};
 use plugward_abi::DType;
-use plugward_core::call::{OwnedTensor, TensorView, buffer_mark, read_mark};
+use plugward_core::call::{Data, OwnedTensor, TensorView, buffer_mark, read_mark};
 use pyo3::exceptions::{PyBufferError, PyValueError};
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyTuple};
 use serde_json::Value;
+use std::any::Any;
+use std::cell::RefCell;
+use std::sync::Arc;
 
 /// A value, what travels beside it, and where something stands that cannot travel.
 pub(crate) struct Packed {
@@ -61,23 +67,93 @@ fn at<'py>(object: &Bound<'py, PyAny>, pointer: &str) -> PyResult<Bound<'py, PyA
     Ok(here)
 }
 
+/// Below this a copy costs less than holding somebody else's object.
+const SMALL: usize = 4 << 10;
+
+/// A Python object's bytes where they lie; the object is held.
+struct Pinned {
+    _owner: Py<PyAny>,
+    at: usize,
+    len: usize,
+}
+
+impl AsRef<[u8]> for Pinned {
+    fn as_ref(&self) -> &[u8] {
+        if self.len == 0 {
+            return &[];
+        }
+        // SAFETY: the word of bytes, bytearray or numpy on an object that is alive and, by the export
+        // that is held, keeps its size. Another thread may write to them meanwhile, as it may during
+        // any copy that numpy makes.
+        unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance(self.at), self.len) }
+    }
+}
+
+fn pinned(owner: &Bound<'_, PyAny>, at: usize, len: usize) -> Pinned {
+    Pinned {
+        _owner: owner.clone().unbind(),
+        at,
+        len,
+    }
+}
+
+impl Pinned {
+    fn data(self) -> Data {
+        Data::Elsewhere(Arc::new(self))
+    }
+
+    fn small_or_data(self) -> Data {
+        match self.len {
+            0..SMALL => self.as_ref().to_vec().into(),
+            _ => self.data(),
+        }
+    }
+}
+
 fn tensor(object: &Bound<'_, PyAny>) -> PyResult<(OwnedTensor, &'static str)> {
-    let plain = |data: Vec<u8>| OwnedTensor {
+    let plain = |data: Data| OwnedTensor {
         dtype: DType::U8,
         shape: vec![data.len() as i64],
         data,
     };
     if let Ok(bytes) = object.cast::<PyBytes>() {
-        return Ok((plain(bytes.as_bytes().to_vec()), "bytes"));
+        let place = bytes.as_bytes();
+        let held = pinned(object, place.as_ptr().expose_provenance(), place.len());
+        return Ok((plain(held.small_or_data()), "bytes"));
     }
     if let Ok(bytes) = object.cast::<PyByteArray>() {
-        return Ok((plain(bytes.to_vec()), "bytearray"));
+        // As long as the view lives, the array cannot be resized.
+        let view = PyMemoryView::from(object)?;
+        let at = bytes.data().expose_provenance();
+        let held = pinned(&view, at, bytes.len());
+        return Ok((plain(held.small_or_data()), "bytearray"));
     }
     if object.is_instance_of::<PyMemoryView>() {
-        let bytes = object.call_method0("tobytes")?.cast_into::<PyBytes>()?;
-        return Ok((plain(bytes.as_bytes().to_vec()), "memoryview"));
+        return Ok((plain(memoryview(object)?), "memoryview"));
     }
     array(object).map(|tensor| (tensor, "array"))
+}
+
+/// Numpy, where the host or the plugin uses it already: only to find an address it is not imported.
+fn loaded_numpy<'py>(py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+    let modules = py.import("sys").ok()?.getattr("modules").ok()?;
+    modules.get_item("numpy").ok().filter(|m| !m.is_none())
+}
+
+fn memoryview(object: &Bound<'_, PyAny>) -> PyResult<Data> {
+    let compact = object.getattr("c_contiguous")?.is_truthy()?;
+    let len: usize = object.getattr("nbytes")?.extract()?;
+    match loaded_numpy(object.py()).filter(|_| compact && len >= SMALL) {
+        Some(numpy) => {
+            let flat = object.call_method1("cast", ("B",))?;
+            let array = numpy.call_method1("frombuffer", (flat, "u1"))?;
+            Ok(pinned(&array, address(&array)?, len).data())
+        }
+        None => {
+            let bytes = object.call_method0("tobytes")?.cast_into::<PyBytes>()?;
+            Ok(bytes.as_bytes().to_vec().into())
+        }
+    }
 }
 
 /// A numpy array, or anything on the CPU that speaks DLPack.
@@ -98,6 +174,13 @@ fn array(object: &Bound<'_, PyAny>) -> PyResult<OwnedTensor> {
         .or_else(|_| array.getattr("shape")?.extract())?;
     let dtype = dtype(&native)?;
     let len: usize = array.getattr("nbytes")?.extract()?;
+    // Always where it lies: it may lie in a lease.
+    let data = pinned(&array, address(&array)?, len).data();
+    Ok(OwnedTensor { dtype, shape, data })
+}
+
+/// Where a contiguous array lies.
+fn address(array: &Bound<'_, PyAny>) -> PyResult<usize> {
     let interface = array
         .getattr("__array_interface__")?
         .cast_into::<PyDict>()?;
@@ -105,24 +188,13 @@ fn array(object: &Bound<'_, PyAny>) -> PyResult<OwnedTensor> {
         .get_item("data")?
         .ok_or_else(|| PyBufferError::new_err("no data"))?
         .cast_into::<PyTuple>()?;
-    let address: usize = place.get_item(0)?.extract()?;
-    let mut data: Vec<u8> = Vec::with_capacity(len);
-    if len > 0 {
-        let from = std::ptr::with_exposed_provenance::<u8>(address);
-        // SAFETY: numpy's word on a contiguous array that is alive: `nbytes` bytes lie at `data`.
-        // Another thread may write to them meanwhile, as it may during any numpy copy.
-        unsafe {
-            data.as_mut_ptr().copy_from_nonoverlapping(from, len);
-            data.set_len(len);
-        }
-    }
-    Ok(OwnedTensor { dtype, shape, data })
+    place.get_item(0)?.extract()
 }
 
 /// DLPack's numbers for numpy's kinds.
 const KINDS: [(char, u8); 5] = [('i', 0), ('u', 1), ('f', 2), ('c', 5), ('b', 6)];
 
-fn dtype(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
+pub(crate) fn dtype(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
     let kind: char = dtype.getattr("kind")?.extract()?;
     let bytes: u8 = dtype.getattr("itemsize")?.extract()?;
     let found = KINDS.iter().find(|(name, _)| *name == kind);
@@ -139,21 +211,26 @@ fn dtype(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
 /// Where an array comes from that is to become a Python object.
 #[derive(Clone, Copy)]
 pub(crate) enum Beside<'a> {
-    /// Ours: what is made of it is a copy that may be written.
+    /// The caller's: what is made of it is a copy that may be written.
     Owned(&'a [OwnedTensor]),
-    /// Shared memory: what is made of it may be read until the call ends.
+    /// Ours alone: what is made of it has its memory, and each can be had once.
+    Taken(&'a RefCell<Vec<Option<OwnedTensor>>>),
+    /// Shared memory: what is made of it may be read, and keeps it.
     Views(&'a [TensorView<'a>]),
 }
 
+/// One array of them.
+enum One<'a> {
+    Owned(OwnedTensor),
+    View(TensorView<'a>),
+}
+
 impl<'a> Beside<'a> {
-    fn get(self, number: usize) -> Option<TensorView<'a>> {
+    fn get(self, number: usize) -> Option<One<'a>> {
         match self {
-            Beside::Views(views) => views.get(number).copied(),
-            Beside::Owned(tensors) => tensors.get(number).map(|t| TensorView {
-                dtype: t.dtype,
-                shape: &t.shape,
-                data: &t.data,
-            }),
+            Beside::Views(views) => views.get(number).copied().map(One::View),
+            Beside::Owned(tensors) => tensors.get(number).cloned().map(One::Owned),
+            Beside::Taken(tensors) => tensors.borrow_mut().get_mut(number)?.take().map(One::Owned),
         }
     }
 }
@@ -167,9 +244,9 @@ pub(crate) fn unpack<'py>(
     match value {
         Value::Object(map) => {
             if let Some((number, form)) = read_mark(map)
-                && let Some(view) = beside.get(number)
+                && let Some(one) = beside.get(number)
             {
-                return object(py, view, form, matches!(beside, Beside::Views(_)));
+                return one.object(py, form);
             }
             let dict = PyDict::new(py);
             for (key, item) in map {
@@ -188,41 +265,106 @@ pub(crate) fn unpack<'py>(
     }
 }
 
-fn object<'py>(
-    py: Python<'py>,
-    view: TensorView<'_>,
-    form: &str,
-    in_place: bool,
-) -> PyResult<Bound<'py, PyAny>> {
-    match form {
-        "bytes" => Ok(PyBytes::new(py, view.data).into_any()),
-        "bytearray" => Ok(PyByteArray::new(py, view.data).into_any()),
-        "memoryview" => memory(py, view.data, in_place),
-        _ => {
-            let numpy = py.import("numpy")?;
-            let name = KINDS.iter().find(|(_, code)| *code == view.dtype.code);
-            let (kind, _) = name.ok_or_else(|| PyValueError::new_err("numpy has no such type"))?;
-            let kind = format!("{kind}{}", view.dtype.bits / 8);
-            let flat =
-                numpy.call_method1("frombuffer", (memory(py, view.data, in_place)?, kind))?;
-            flat.call_method1("reshape", (PyTuple::new(py, view.shape)?,))
+impl One<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            One::Owned(tensor) => &tensor.data,
+            One::View(view) => view.data,
+        }
+    }
+
+    fn object<'py>(self, py: Python<'py>, form: &str) -> PyResult<Bound<'py, PyAny>> {
+        match form {
+            "bytes" => Ok(PyBytes::new(py, self.bytes()).into_any()),
+            "bytearray" => Ok(PyByteArray::new(py, self.bytes()).into_any()),
+            "memoryview" => self.memoryview(py),
+            _ => self.memory()?.array(py),
+        }
+    }
+
+    fn memoryview<'py>(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if py.import("numpy").is_ok() {
+            let array = self.memory()?.array(py)?;
+            return Ok(PyMemoryView::from(&array)?.into_any());
+        }
+        // Nothing else makes a view of memory that it keeps.
+        let copy = match self {
+            One::Owned(_) => PyByteArray::new(py, self.bytes()).into_any(),
+            One::View(_) => PyBytes::new(py, self.bytes()).into_any(),
+        };
+        Ok(PyMemoryView::from(&copy)?.into_any())
+    }
+
+    fn memory(self) -> PyResult<Memory> {
+        match self {
+            One::Owned(OwnedTensor { dtype, shape, data }) => {
+                let mut bytes = data.into_vec();
+                let at = bytes.as_mut_ptr().expose_provenance();
+                Memory::new(at, true, dtype, shape, Box::new(bytes))
+            }
+            One::View(view) => {
+                let keep: Box<dyn Any + Send + Sync> = match view.keep {
+                    Some(keep) => Box::new(Arc::clone(keep)),
+                    None => return Err(PyBufferError::new_err("a view that nothing keeps")),
+                };
+                let at = view.data.as_ptr().expose_provenance();
+                Memory::new(at, false, view.dtype, view.shape.to_vec(), keep)
+            }
         }
     }
 }
 
-/// CPython's `PyBUF_READ`.
-const READ_ONLY: std::ffi::c_int = 0x100;
+/// Memory that an array of numpy lies in; it lives as long as the array does.
+#[pyclass(frozen, module = "plugward._native")]
+pub(crate) struct Memory {
+    at: usize,
+    writable: bool,
+    kind: String,
+    shape: Vec<i64>,
+    _keep: Box<dyn Any + Send + Sync>,
+}
 
-fn memory<'py>(py: Python<'py>, data: &[u8], in_place: bool) -> PyResult<Bound<'py, PyAny>> {
-    if !in_place {
-        let owned = PyByteArray::new(py, data);
-        return Ok(PyMemoryView::from(&owned)?.into_any());
+impl Memory {
+    /// `at` must hold what dtype and shape describe as long as `keep` lives.
+    pub(crate) fn new(
+        at: usize,
+        writable: bool,
+        dtype: DType,
+        shape: Vec<i64>,
+        keep: Box<dyn Any + Send + Sync>,
+    ) -> PyResult<Self> {
+        let name = KINDS.iter().find(|(_, code)| *code == dtype.code);
+        let (kind, _) = name.ok_or_else(|| PyValueError::new_err("numpy has no such type"))?;
+        let order = if cfg!(target_endian = "little") {
+            '<'
+        } else {
+            '>'
+        };
+        Ok(Self {
+            at,
+            writable,
+            kind: format!("{order}{kind}{}", dtype.bits / 8),
+            shape,
+            _keep: keep,
+        })
     }
-    let at = data.as_ptr().cast_mut().cast();
-    // SAFETY: attached. `data` lies in the worker's shared memory, which stays mapped as long as
-    // the process lives; the view is read-only.
-    unsafe {
-        let made = ffi::PyMemoryView_FromMemory(at, data.len() as ffi::Py_ssize_t, READ_ONLY);
-        Bound::from_owned_ptr_or_err(py, made)
+
+    /// As an array.
+    pub(crate) fn array(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        py.import("numpy")?
+            .call_method1("asarray", (Py::new(py, self)?,))
+    }
+}
+
+#[pymethods]
+impl Memory {
+    #[getter]
+    fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let interface = PyDict::new(py);
+        interface.set_item("version", 3)?;
+        interface.set_item("data", (self.at, !self.writable))?;
+        interface.set_item("shape", PyTuple::new(py, &self.shape)?)?;
+        interface.set_item("typestr", &self.kind)?;
+        Ok(interface)
     }
 }

@@ -313,7 +313,7 @@ fn foreign<'py>(
     };
     let core = runtime.core().clone();
     let outcome = py.detach(move || core.call(&plugin, &tool, args, &options));
-    Outcome::of(py, &outcome).unwrap_or_else(|error| {
+    Outcome::of(py, outcome).unwrap_or_else(|error| {
         let error = Error::new(Code::RuntimeInternal).with_cause(describe_plain(py, &error));
         Outcome::refused(ask.plugin, ask.tool, error)
     })

@@ -13,6 +13,8 @@ mod executor;
 mod fault;
 mod interrupt;
 mod invoke;
+#[cfg(target_os = "linux")]
+mod lease;
 mod loader;
 mod log;
 #[cfg(target_os = "linux")]
@@ -46,6 +48,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<pending::PendingCall>()?;
     #[cfg(target_os = "linux")]
     {
+        module.add_class::<buffers::Memory>()?;
+        module.add_class::<lease::Lease>()?;
         module.add_class::<mailbox::Mailbox>()?;
         module.add_class::<mailbox::AwaitedCall>()?;
     }

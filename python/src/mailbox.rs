@@ -95,7 +95,7 @@ impl Mailbox {
             .take()
             .into_iter()
             .try_for_each(|letter| match letter {
-                Letter::Over(future, outcome) => resolve(future.bind(py), &outcome),
+                Letter::Over(future, outcome) => resolve(future.bind(py), *outcome),
                 Letter::Report(reports) => {
                     reports.hand_on(py);
                     Ok(())
@@ -160,7 +160,7 @@ impl Mailbox {
             },
         );
         match begun {
-            Some(Begun::Over(outcome)) => over(Outcome::of(py, &outcome)?),
+            Some(Begun::Over(outcome)) => over(Outcome::of(py, outcome)?),
             Some(Begun::Awaited(awaited)) => Py::new(py, AwaitedCall(awaited)).map(Sent::Away),
             Some(Begun::Elsewhere(..)) | None => Ok(Sent::Thread(None)),
         }
@@ -168,7 +168,7 @@ impl Mailbox {
 }
 
 /// Whoever awaits it may have left, or its loop may have ended.
-fn resolve(future: &Bound<'_, PyAny>, outcome: &CoreOutcome) -> PyResult<()> {
+fn resolve(future: &Bound<'_, PyAny>, outcome: CoreOutcome) -> PyResult<()> {
     if future.call_method0("done")?.is_truthy()? {
         return Ok(());
     }

@@ -10,6 +10,7 @@ use pyo3::exceptions::PyBaseException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use std::cell::RefCell;
 
 /// The error half: what is known, and the exception that it comes from.
 pub(crate) struct Failure {
@@ -107,19 +108,18 @@ impl Outcome {
     }
 
     /// An outcome of the core's own path.
-    pub(crate) fn of(py: Python<'_>, core: &CoreOutcome) -> PyResult<Self> {
+    pub(crate) fn of(py: Python<'_>, core: CoreOutcome) -> PyResult<Self> {
         let (plugin, tool) = (
             PyString::new(py, &core.plugin),
             PyString::new(py, &core.tool),
         );
-        Ok(match &core.result {
-            Ok(reply) => Self::good(
-                &plugin,
-                &tool,
-                unpack(py, &reply.value, Beside::Owned(&reply.tensors))?.unbind(),
-                core.ended,
-            ),
-            Err(error) => Self::bad(&plugin, &tool, (core.ended, error.clone()), None),
+        Ok(match core.result {
+            Ok(reply) => {
+                let arrays = RefCell::new(reply.tensors.into_iter().map(Some).collect());
+                let value = unpack(py, &reply.value, Beside::Taken(&arrays))?;
+                Self::good(&plugin, &tool, value.unbind(), core.ended)
+            }
+            Err(error) => Self::bad(&plugin, &tool, (core.ended, error), None),
         })
     }
 

@@ -222,6 +222,22 @@ impl Runtime {
         Outcome::refused(plugin, tool, Error::new(code))
     }
 
+    /// An array in the memory of a plugin's worker, to be filled in place and passed without a copy.
+    #[cfg(target_os = "linux")]
+    #[pyo3(signature = (plugin, shape, dtype=None))]
+    fn lease(
+        &self,
+        py: Python<'_>,
+        plugin: &str,
+        shape: &Bound<'_, PyAny>,
+        dtype: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<crate::lease::Lease> {
+        let sizes = shape.extract::<Vec<i64>>();
+        let sizes = sizes.or_else(|_| shape.extract::<i64>().map(|n| vec![n]))?;
+        let bytes = "uint8".into_pyobject(py)?.into_any();
+        crate::lease::Lease::new(py, self, plugin, sizes, dtype.unwrap_or(&bytes))
+    }
+
     /// Loads every plugin at `path`: a manifest, a plugin's folder, or a folder of them.
     fn load(&self, py: Python<'_>, path: PathBuf) -> Vec<LoadReport> {
         let reports = py.detach(|| self.core.load_path(&path));

@@ -107,7 +107,7 @@ fn tensor(data: Vec<u8>) -> OwnedTensor {
     OwnedTensor {
         dtype,
         shape: vec![data.len() as i64],
-        data,
+        data: data.into(),
     }
 }
 

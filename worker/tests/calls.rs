@@ -21,7 +21,7 @@ fn bytes(n: usize) -> OwnedTensor {
     OwnedTensor {
         dtype,
         shape: vec![n as i64],
-        data: vec![1; n],
+        data: vec![1; n].into(),
     }
 }
 
@@ -47,7 +47,7 @@ fn arrays_of_any_size_go_in_and_out() {
         assert_eq!(outcome.result.unwrap().value, json!(size), "{size}");
     }
     let reply = call(&rt, "big", json!({"mb": "20"})).result.unwrap();
-    assert_eq!(reply.tensors[0].data, vec![7; 20 << 20]);
+    assert_eq!(*reply.tensors[0].data, vec![7; 20 << 20]);
 }
 
 #[test]

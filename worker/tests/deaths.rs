@@ -120,7 +120,7 @@ fn each_death_has_its_own_error() {
         let tensor = OwnedTensor {
             dtype: plugward_abi::DType::U8,
             shape: vec![1],
-            data: vec![0],
+            data: vec![0].into(),
         };
         let args = Args::from(json!({"why": "words"})).with_tensors(vec![tensor]);
         let options = CallOptions {

@@ -1,5 +1,6 @@
 //! What goes into a call and what comes out of it, on the JSON path.
 
+use super::Data;
 use crate::error::{Code, Error, Result};
 use plugward_abi::{DType, Device};
 use serde_json::Value;
@@ -44,6 +45,16 @@ impl Args {
         self
     }
 
+    /// The same arguments with every array copied that was not its own: what is left to a thread must
+    /// not look at its caller's memory.
+    #[must_use]
+    pub fn owned(mut self) -> Self {
+        for tensor in &mut self.tensors {
+            tensor.data = std::mem::take(&mut tensor.data).into_vec().into();
+        }
+        self
+    }
+
     /// As JSON text.
     pub fn text(&self) -> &str {
         self.text.get_or_init(|| self.value().to_string())
@@ -67,7 +78,7 @@ impl From<Value> for Args {
     }
 }
 
-/// A dense CPU array that the runtime owns.
+/// A dense CPU array.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OwnedTensor {
     /// Element type.
@@ -75,7 +86,7 @@ pub struct OwnedTensor {
     /// Sizes, in elements; compact row-major.
     pub shape: Vec<i64>,
     /// `product(shape) * bits * lanes / 8` bytes.
-    pub data: Vec<u8>,
+    pub data: Data,
 }
 
 impl OwnedTensor {

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 /// A dense CPU array that lies somewhere else and must not be written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct TensorView<'a> {
     /// Element type.
     pub dtype: DType,
@@ -23,7 +23,12 @@ pub struct TensorView<'a> {
     pub shape: &'a [i64],
     /// Its bytes.
     pub data: &'a [u8],
+    /// What keeps them where they are beyond the call, where anything can.
+    pub keep: Option<&'a Keep>,
 }
+
+/// As long as one of its clones lives, the memory of a [`TensorView`] is not used for anything else.
+pub type Keep = Arc<dyn Any + Send + Sync>;
 
 /// One call on its way to an executor.
 pub struct Call<'a> {
@@ -92,7 +97,7 @@ pub trait Executor: Send + Sync + 'static {
         let owned = |v: &TensorView<'_>| OwnedTensor {
             dtype: v.dtype,
             shape: v.shape.to_vec(),
-            data: v.data.to_vec(),
+            data: v.data.to_vec().into(),
         };
         let args = Args::from_checked_text(call.args.text().to_owned())
             .with_tensors(views.iter().map(owned).collect());

@@ -9,6 +9,7 @@
 mod args;
 mod buffer;
 mod checkpoint;
+mod data;
 mod executor;
 mod fault;
 mod outcome;
@@ -18,9 +19,10 @@ pub use args::{Args, OwnedTensor, Reply};
 pub use buffer::{BUFFER, buffer_mark, buffer_places, read_mark};
 pub(crate) use checkpoint::LastCheckpoint;
 pub use checkpoint::{CHECKPOINT_LIMIT, Checkpoints, Vault};
+pub use data::{Data, Elsewhere};
 pub use executor::{
-    BuildContext, Built, BuiltTool, Call, Confine, DeathNotice, Executor, Loader, Look, TensorView,
-    Underway,
+    BuildContext, Built, BuiltTool, Call, Confine, DeathNotice, Executor, Keep, Loader, Look,
+    TensorView, Underway,
 };
 pub(crate) use fault::ms;
 pub use fault::{Fault, Interruption};

@@ -407,6 +407,12 @@ catalogue! {
     WorkerLimit = 2411, "PW-WORKER-011", "LimitExceeded", 507, false,
         "the plugin used more than its limits allow", "its CPU time or the size of a file that it wrote passed the limit",
         "raise the limit that the message names, or do less at once";
+    WorkerKept = 2412, "PW-WORKER-012", "PluginBusy", 503, true,
+        "there is no room left for the arrays of a call", "the plugin keeps arrays of earlier calls, or leases fill its worker's memory",
+        "copy in the plugin what it keeps beyond a call, end leases that are done with, or restart it";
+    WorkerLease = 2413, "PW-WORKER-013", "LeaseEnded", 409, false,
+        "the lease is over", "it was ended, or its worker was; or the plugin has no worker of its own",
+        "ask for a new lease; a plugin in this process needs none";
 
     // Checkpoints.
     CheckpointTooLarge = 2601, "PW-CKPT-001", "PayloadTooLarge", 413, false,

@@ -67,7 +67,7 @@ pub unsafe fn copy(tensor: *const Tensor) -> Result<OwnedTensor> {
     Ok(OwnedTensor {
         dtype: view.dtype,
         shape,
-        data,
+        data: data.into(),
     })
 }
 
@@ -170,10 +170,10 @@ mod tests {
         let data = [9, 0, 1, 2, 3, 4, 5];
         // SAFETY: the views describe `data`.
         let plain = unsafe { copy(&view(&data, &[2, 3], &[])) }.unwrap();
-        assert_eq!(plain.data, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(*plain.data, [0, 1, 2, 3, 4, 5]);
         // SAFETY: as above.
         let turned = unsafe { copy(&view(&data, &[3, 2], &[1, 3])) }.unwrap();
-        assert_eq!(turned.data, [0, 3, 1, 4, 2, 5]);
+        assert_eq!(*turned.data, [0, 3, 1, 4, 2, 5]);
         let back = borrow(&turned);
         // SAFETY: the view is of `turned`.
         assert_eq!(unsafe { copy(&back) }.unwrap(), turned);

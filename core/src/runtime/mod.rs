@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 mod awaited;
 mod check;
+#[cfg(target_os = "linux")]
+mod lease;
 mod load;
 mod options;
 #[cfg(target_os = "linux")]

@@ -154,7 +154,7 @@ impl Runtime {
     ) -> (Result<Reply, Error>, Ended) {
         let generation = Arc::clone(ticket.target().generation());
         let answer = match (&generation.pool, generation.isolation) {
-            (Some(_), Isolation::Thread) => on_thread(&generation, &ticket, args, options),
+            (Some(_), Isolation::Thread) => on_thread(&generation, &ticket, args.owned(), options),
             (_, Isolation::Process) => in_worker(&ticket, &args, options),
             _ => self.on_caller(&ticket, &args, options),
         };

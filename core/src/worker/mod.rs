@@ -24,7 +24,7 @@ pub(crate) use wire::futex::{MOST, can_wait_for_any, wait_any, wake};
 
 pub use denial::{Attempt, Refused, denial, is_confined};
 pub use guest::serve;
-pub use host::{Program, WorkerExecutor, WorkerLoader};
+pub use host::{Lease, Program, WorkerExecutor, WorkerLoader};
 
 /// What begins a line of output that is a log record of ours rather than the plugin's own words.
 const RECORD: &str = "\u{1e}plugward ";

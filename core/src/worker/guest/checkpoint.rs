@@ -1,5 +1,6 @@
 //! Where the plugin's checkpoints go: memory that the host has as well.
 
+use super::arrays::Arrays;
 use super::lane::{Guest, Incoming};
 use crate::call::{Checkpoints, Vault};
 use crate::error::{Code, Error, Result};
@@ -31,7 +32,7 @@ impl Vault for Shared {
 }
 
 /// The checkpoints of the generation that begins with this order.
-pub(super) fn of(guest: &'static Guest, request: &Incoming<'_>) -> Result<Checkpoints> {
+pub(super) fn of(guest: &'static Guest, request: &Incoming<'static>) -> Result<Checkpoints> {
     let checkpoints = Checkpoints::new(beside(request)?.map(Into::into));
     checkpoints.keep_in(Shared {
         segment: guest.segment,
@@ -41,9 +42,7 @@ pub(super) fn of(guest: &'static Guest, request: &Incoming<'_>) -> Result<Checkp
 }
 
 /// The state to take up, which lies beside the request.
-pub(super) fn beside(request: &Incoming<'_>) -> Result<Option<Vec<u8>>> {
-    let heads = &request.parts.head.tensors;
-    let found = request.parts.tensors(heads, request.slot);
-    let mut found = found.ok_or_else(|| Error::new(Code::WorkerProtocol))?;
-    Ok(found.pop().map(|buffer| buffer.data))
+pub(super) fn beside(request: &Incoming<'static>) -> Result<Option<Vec<u8>>> {
+    let arrays = Arrays::of(request).ok_or_else(|| Error::new(Code::WorkerProtocol))?;
+    Ok(arrays.views().next().map(|view| view.data.to_vec()))
 }

@@ -227,12 +227,7 @@ fn written(
                 fault: None,
                 tensors,
             };
-            wire::write(
-                slot,
-                &head,
-                &body,
-                reply.tensors.iter().map(|t| t.data.as_slice()),
-            )
+            wire::write(slot, &head, &body, reply.tensors.iter().map(|t| &*t.data))
         }
         Err(fault) => {
             let fault = Some(wire::to_wire(shortened(fault)));

@@ -1,5 +1,6 @@
 //! The worker's side: everything here runs in the worker process.
 
+mod arrays;
 mod checkpoint;
 mod confine;
 mod crash;

@@ -1,11 +1,10 @@
 //! The plugin inside a worker, and its calls.
 
+use super::arrays::Arrays;
 use super::lane::{Guest, Incoming};
 use super::{checkpoint, confine};
 use super::{output, parent};
-use crate::call::{
-    Args, BuildContext, Built, Call, DeathNotice, Executor, Fault, Reply, TensorView,
-};
+use crate::call::{Args, BuildContext, Built, Call, DeathNotice, Executor, Fault, Reply};
 use crate::error::{Code, Error, Result};
 use crate::log::Logger;
 use crate::manifest::ToolSpec;
@@ -29,7 +28,10 @@ pub(super) struct Plugin {
 
 impl Plugin {
     /// Confines the process, then imports, constructs and validates.
-    pub(super) fn load(guest: &'static Guest, request: &Incoming<'_>) -> Result<(Self, Value)> {
+    pub(super) fn load(
+        guest: &'static Guest,
+        request: &Incoming<'static>,
+    ) -> Result<(Self, Value)> {
         let garbled = |e: &dyn std::fmt::Display| {
             Error::new(Code::WorkerProtocol).with_message(format!("the load order: {e}"))
         };
@@ -106,7 +108,7 @@ impl Plugin {
     }
 
     /// Runs one tool.
-    pub(super) fn call(&self, request: &Incoming<'_>) -> std::result::Result<Reply, Fault> {
+    pub(super) fn call(&self, request: &Incoming<'static>) -> std::result::Result<Reply, Fault> {
         let (head, control) = (&request.parts.head, &request.control);
         let garbled = || Fault::Error(Error::new(Code::WorkerProtocol));
         let tool = self.tools.get(&head.tool).ok_or_else(garbled)?;
@@ -126,7 +128,8 @@ impl Plugin {
             should_stop: &|| control.should_stop(),
             progress: &|n, of| control.progress(n, of),
         };
-        let views = views(request).ok_or_else(garbled)?;
+        let arrays = Arrays::of(request).ok_or_else(garbled)?;
+        let views: Vec<_> = arrays.views().collect();
         let executor = self.executor.read().clone().ok_or(Fault::Cancelled)?;
         let answer = match views.is_empty() {
             true => executor.call(&call),
@@ -136,7 +139,7 @@ impl Plugin {
     }
 
     /// Takes up a checkpoint after it was loaded: it was a spare.
-    pub(super) fn restore(&self, request: &Incoming<'_>) -> std::result::Result<Reply, Fault> {
+    pub(super) fn restore(&self, request: &Incoming<'static>) -> std::result::Result<Reply, Fault> {
         let state = checkpoint::beside(request).map_err(Fault::Error)?;
         let executor = self.executor.read().clone().ok_or(Fault::Cancelled)?;
         let taken = executor.restore(&state.unwrap_or_default());
@@ -149,21 +152,6 @@ impl Plugin {
             executor.stop();
         }
     }
-}
-
-/// The arrays of a request, where they lie.
-fn views<'a>(request: &'a Incoming<'a>) -> Option<Vec<TensorView<'a>>> {
-    let heads = &request.parts.head.tensors;
-    let places = request.parts.buffers(heads, request.slot.cap())?;
-    let each = heads.iter().zip(places).map(|(head, at)| {
-        let data = request.slot.view(at, head.len as usize)?;
-        Some(TensorView {
-            dtype: head.dtype(),
-            shape: &head.shape,
-            data,
-        })
-    });
-    each.collect()
 }
 
 /// An allocation that was refused is a matter of memory, whatever the language calls it.

@@ -54,6 +54,6 @@ fn bytes(state: &[u8]) -> OwnedTensor {
     OwnedTensor {
         dtype: DType::U8,
         shape: vec![state.len() as i64],
-        data: state.to_vec(),
+        data: state.to_vec().into(),
     }
 }

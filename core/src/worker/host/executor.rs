@@ -1,6 +1,7 @@
 //! Runs the calls of one generation in its worker process.
 
 use super::checkpoint;
+use super::lease::Lease;
 use super::link::{Link, Request};
 use super::running::Running;
 use crate::call::{Call, Executor, Fault, Reply, Underway};
@@ -26,6 +27,16 @@ fn request<'a>(call: &'a Call<'_>) -> Request<'a> {
         args: call.args,
         deadline: call.deadline,
         progress: call.progress,
+    }
+}
+
+impl WorkerExecutor {
+    /// Memory of the worker that is filled in place.
+    ///
+    /// # Errors
+    /// As [`crate::Runtime::lease`].
+    pub(crate) fn lease(&self, bytes: usize) -> Result<Lease> {
+        Lease::new(&self.link.pool, &self.link.plugin, bytes)
     }
 }
 

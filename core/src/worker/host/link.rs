@@ -2,11 +2,13 @@
 
 use super::child::{Child, Exit, Reason};
 use super::death::Death;
+use super::lease::{self, Held};
 use super::memory::MemoryLimit;
+use super::pool::{Frame, Pool};
 use super::reaper::Reaper;
 use super::scratch::Scratch;
 use super::tail::Tail;
-use crate::call::{Args, DeathNotice, Fault, Interruption, Reply};
+use crate::call::{Args, DeathNotice, Fault, Interruption, OwnedTensor, Reply};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Limits;
 use crate::platform::fork_epoch;
@@ -26,6 +28,13 @@ const DYING: Duration = Duration::from_millis(100);
 /// How long after it was killed as well.
 const KILLED: Duration = Duration::from_secs(2);
 
+/// Memory that a call looks at.
+#[allow(dead_code, reason = "held, not looked at")]
+enum Holding {
+    Frame(Frame),
+    Lease(Arc<Held>),
+}
+
 struct Lanes {
     free: Vec<u32>,
     /// Lanes whose caller left before the answer.
@@ -39,8 +48,11 @@ pub(super) struct Link {
     pub(super) tail: Arc<Tail>,
     pub(super) limits: Limits,
     pub(super) reaper: Arc<Reaper>,
-    pub(super) segment: Segment,
+    pub(super) segment: Arc<Segment>,
+    pub(super) pool: Arc<Pool>,
     lanes: Mutex<Lanes>,
+    /// What the call on each lane must not lose before it ends.
+    held: Vec<Mutex<Vec<Holding>>>,
     in_flight: AtomicU32,
     dead: AtomicBool,
     told: AtomicBool,
@@ -84,6 +96,7 @@ impl Link {
             scratch,
             on_death,
         } = parts;
+        let segment = Arc::new(segment);
         let link = Arc::new(Self {
             lanes: Mutex::new(Lanes {
                 free: vec![0],
@@ -97,6 +110,10 @@ impl Link {
             tail,
             limits,
             reaper,
+            pool: Pool::new(Arc::clone(&segment)),
+            held: (0..segment.shape().lanes)
+                .map(|_| Mutex::default())
+                .collect(),
             segment,
             on_death,
             forks: fork_epoch(),
@@ -192,6 +209,7 @@ impl Link {
         match self.submit(number, self.segment.lane(number), request) {
             Ok(()) => Ok(number),
             Err(fault) => {
+                self.held[number as usize].lock().clear();
                 self.lanes.lock().free.push(number);
                 self.ended(Err(fault)).map(|_| number)
             }
@@ -227,7 +245,11 @@ impl Link {
         }
         let answered = |n: &u32| self.segment.lane(*n).word.load(Ordering::Acquire) == ANSWERED;
         match lanes.draining.iter().position(answered) {
-            Some(at) => Ok(lanes.draining.swap_remove(at)),
+            Some(at) => {
+                let number = lanes.draining.swap_remove(at);
+                self.held[number as usize].lock().clear();
+                Ok(number)
+            }
             None => Err(Error::new(Code::CallBusy).with_message(format!(
                 "{}: every thread of its worker is still busy with a cancelled call",
                 self.plugin
@@ -251,9 +273,10 @@ impl Link {
             call_id: request.call_id,
             left_ns: left.map(|d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)),
             tensors: tensors.iter().map(TensorHead::of).collect(),
+            places: self.placed(number, tensors).map_err(Fault::Error)?,
         };
-        let buffers = tensors.iter().map(|t| t.data.as_slice());
-        let len = wire::write(slot, &head, request.args.text().as_bytes(), buffers);
+        let text = request.args.text().as_bytes();
+        let len = wire::write(slot, &head, text, std::iter::empty());
         let len = len.map_err(|wire::TooLarge(needed)| {
             let code = Code::WorkerPayload;
             Fault::Error(wire::too_large(
@@ -283,6 +306,41 @@ impl Link {
             return Err(self.crashed(lane));
         }
         Ok(())
+    }
+
+    /// Says where each array lies: where it is, if that is a lease of this worker, else in a frame that
+    /// it is copied to, once.
+    fn placed(&self, number: u32, tensors: &[OwnedTensor]) -> Result<Vec<(u32, u64)>> {
+        if tensors.is_empty() {
+            return Ok(Vec::new());
+        }
+        let leases = tensors.iter().map(|t| lease::find(&self.pool, &t.data));
+        let leases: Vec<_> = leases.collect::<Result<_>>()?;
+        let strangers = || tensors.iter().zip(&leases).filter(|(_, l)| l.is_none());
+        let end = strangers().fold(0, |end, (t, _)| aligned(end) + t.data.len() as u64);
+        let frame = match strangers().next() {
+            Some(_) => Some(self.pool.frame(end)?),
+            None => None,
+        };
+        let mut end = 0;
+        let places = tensors
+            .iter()
+            .zip(&leases)
+            .map(|(tensor, lease)| match (lease, &frame) {
+                (Some((held, offset)), _) => (held.frame().number(), held.frame().at() + offset),
+                (None, Some(frame)) => {
+                    let at = aligned(end);
+                    end = at + tensor.data.len() as u64;
+                    frame.region().put(at as usize, &tensor.data);
+                    (frame.number(), frame.at() + at)
+                }
+                (None, None) => (0, 0),
+            });
+        let places = places.collect();
+        let mut held = self.held[number as usize].lock();
+        held.extend(frame.map(Holding::Frame));
+        held.extend(leases.into_iter().flatten().map(|(l, _)| Holding::Lease(l)));
+        Ok(places)
     }
 
     /// Sleeps until the answer is there, the worker has died, or the deadline has passed.
@@ -357,6 +415,7 @@ impl Link {
         if lane.request_len.load(Ordering::Relaxed) > KEEP {
             self.segment.request(number).trim(KEEP);
         }
+        self.held[number as usize].lock().clear();
         if lane.reply_len.load(Ordering::Relaxed) > KEEP {
             self.segment.reply(number).trim(KEEP);
         }
@@ -396,6 +455,7 @@ impl Link {
     /// On the reaper's thread, once the process was reaped.
     fn died(&self) {
         self.dead.store(true, Ordering::SeqCst);
+        self.pool.end();
         futex::wake(&self.segment.header().phase);
         for number in 0..self.segment.shape().lanes {
             let word = &self.segment.lane(number).word;
@@ -444,6 +504,11 @@ impl Link {
         }
         self.reaper.end(Arc::clone(&self.child), GRACE);
     }
+}
+
+/// Arrays begin where any processor likes them to.
+fn aligned(at: u64) -> u64 {
+    at.next_multiple_of(64)
 }
 
 /// Hands the latest progress on; false when the caller wants no more of the call.

@@ -4,9 +4,11 @@ mod checkpoint;
 mod child;
 mod death;
 mod executor;
+mod lease;
 mod link;
 mod loader;
 mod memory;
+mod pool;
 mod program;
 mod reaper;
 mod running;
@@ -15,5 +17,6 @@ mod spawn;
 mod tail;
 
 pub use executor::WorkerExecutor;
+pub use lease::Lease;
 pub use loader::WorkerLoader;
 pub use program::Program;

@@ -1,6 +1,6 @@
 //! Where what lies in the mapping.
 //!
-//! `[Header, one page][Lane x lanes][checkpoint x 2][request slot x lanes][reply slot x lanes]`;
+//! `[Header, one page][Lane x lanes][checkpoint x 2][request slot x lanes][frames][reply slot x lanes]`;
 //! every part begins on a page. A *lane* carries one call at a time and belongs to one thread of the worker.
 
 use super::futex::{OWNER_DIED, WAITERS};
@@ -9,14 +9,16 @@ use crate::error::{Code, Error, Result};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Version of everything in this folder; host and worker must agree exactly.
-pub(in crate::worker) const PROTOCOL: u32 = 2;
+pub(in crate::worker) const PROTOCOL: u32 = 3;
 /// First bytes of the mapping.
 pub(in crate::worker) const MAGIC: u64 = u64::from_le_bytes(*b"PLUGWARD");
 /// The most calls that one worker runs at once.
 pub(in crate::worker) const MAX_LANES: u32 = 64;
 /// Bytes of a slot that stay in memory between calls; the rest is given back after a large one.
 pub(in crate::worker) const KEEP: u64 = 16 << 20;
-pub(super) const PAGE: u64 = 4096;
+pub(in crate::worker) const PAGE: u64 = 4096;
+/// The most frames, arrays of calls and leases, that are in use at once in one worker.
+pub(in crate::worker) const MAX_FRAMES: usize = 256;
 
 /// Nothing to do.
 pub(in crate::worker) const IDLE: u32 = 0;
@@ -90,6 +92,8 @@ pub(in crate::worker) struct Header {
     /// Which checkpoint counts, and how long it is; see `checkpoint.rs`.
     pub(super) checkpoint: AtomicU64,
     pub(in crate::worker) crash: Crash,
+    /// How many views of each frame the worker has: a frame that is looked at is not reused.
+    pub(in crate::worker) pins: [AtomicU32; MAX_FRAMES],
 }
 
 /// One call's words. Every value that the worker writes is checked by the host before use.
@@ -150,9 +154,20 @@ impl Shape {
         self.checkpoint_at(2)
     }
 
+    /// Where the frames begin: memory for the arrays of calls, handed out by the host.
+    pub(in crate::worker) fn frames(&self) -> u64 {
+        self.requests() + u64::from(self.lanes) * self.request_slot
+    }
+
+    /// Bytes of all frames together: as much as all lanes may ask for at once, and once more for
+    /// leases and for what a plugin keeps.
+    pub(in crate::worker) fn frames_len(&self) -> u64 {
+        (u64::from(self.lanes) + 1) * self.request_slot
+    }
+
     /// Where the reply slots begin.
     pub(super) fn replies(&self) -> u64 {
-        self.requests() + u64::from(self.lanes) * self.request_slot
+        self.frames() + self.frames_len()
     }
 
     pub(in crate::worker) fn request_at(&self, lane: u32) -> u64 {
@@ -193,7 +208,8 @@ mod tests {
     fn slots_follow_one_another_and_end_with_the_mapping() {
         let shape = Shape::new(3, 5000, 9000);
         assert_eq!(shape.request_at(0), shape.requests());
-        assert_eq!(shape.request_at(3), shape.reply_at(0));
+        assert_eq!(shape.request_at(3), shape.frames());
+        assert_eq!(shape.frames() + shape.frames_len(), shape.reply_at(0));
         assert_eq!(shape.reply_at(3), shape.total());
         assert!(shape.request_at(1).is_multiple_of(PAGE));
         assert_eq!(shape.checked(shape.total()).unwrap(), shape);

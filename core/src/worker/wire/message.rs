@@ -63,6 +63,8 @@ pub(in crate::worker) struct Head {
     /// Time left, in nanoseconds; `None` where there is no deadline.
     pub(in crate::worker) left_ns: Option<u64>,
     pub(in crate::worker) tensors: Vec<TensorHead>,
+    /// Where each of them lies: frame and offset in the mapping.
+    pub(in crate::worker) places: Vec<(u32, u64)>,
 }
 
 /// An answer's head: a fault, or none and the result is in body and buffers.
@@ -175,7 +177,7 @@ impl<H> Parts<H> {
             Some(OwnedTensor {
                 dtype: head.dtype(),
                 shape: head.shape.clone(),
-                data,
+                data: data.into(),
             })
         });
         each.collect()
@@ -202,7 +204,7 @@ mod tests {
         OwnedTensor {
             dtype: DType::F32,
             shape: vec![2, 1],
-            data: (0..8).collect(),
+            data: (0..8).collect::<Vec<u8>>().into(),
         }
     }
 
@@ -216,7 +218,7 @@ mod tests {
             tensors: tensors.iter().map(TensorHead::of).collect(),
             ..Head::default()
         };
-        let buffers = tensors.iter().map(|t| t.data.as_slice());
+        let buffers = tensors.iter().map(|t| &*t.data);
         let len = write(slot, &head, b"{}", buffers).unwrap();
         let parts: Parts<Head> = read(slot, len).unwrap();
         assert_eq!(parts.head, head);

@@ -13,7 +13,8 @@ mod shm;
 
 pub(super) use fault::{from_wire, to_wire};
 pub(super) use layout::{
-    ANSWERED, Crash, DIED, IDLE, KEEP, Lane, MAX_LANES, NOTE, Op, PROTOCOL, Phase, Shape, busy,
+    ANSWERED, Crash, DIED, IDLE, KEEP, Lane, MAX_FRAMES, MAX_LANES, NOTE, Op, PAGE, PROTOCOL,
+    Phase, Shape, busy,
 };
 pub(super) use message::{Head, Parts, ReplyHead, TensorHead, TooLarge, read, too_large, write};
 pub(super) use shm::{Region, Segment};

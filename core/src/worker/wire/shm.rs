@@ -211,6 +211,16 @@ pub(in crate::worker) struct Region<'a> {
 }
 
 impl<'a> Region<'a> {
+    /// The mapping that it lies in.
+    pub(in crate::worker) fn segment(&self) -> &'a Segment {
+        self.segment
+    }
+
+    /// Where it begins.
+    pub(in crate::worker) fn start(&self) -> NonNull<u8> {
+        self.base
+    }
+
     pub(in crate::worker) fn cap(&self) -> usize {
         self.cap
     }
