@@ -161,6 +161,9 @@ pub trait Executor: Send + Sync + 'static {
     /// The generation ends; calls may still be on their way out.
     fn stop(&self) {}
 
+    /// Waits until what [`Executor::stop`] began is over, at most until `until`.
+    fn wait_ended(&self, _until: Instant) {}
+
     /// For a door that wants its own type back.
     fn as_any(&self) -> &dyn Any;
 }
@@ -175,6 +178,8 @@ pub struct BuildContext {
     pub timeout: Duration,
     /// To be told of an end of the generation that no call sees.
     pub on_death: DeathNotice,
+    /// Whether it takes the place of a generation that still serves: a hot swap.
+    pub replaces: bool,
     /// Where its checkpoints go, and the one that the generation before left.
     pub checkpoints: Checkpoints,
 }

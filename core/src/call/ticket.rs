@@ -2,9 +2,9 @@
 
 use super::{CallOptions, Effect, Ended, Fault};
 use crate::error::{Code, Error, Result};
-use crate::lifecycle::{EnterRefused, Exit, Status};
+use crate::lifecycle::{EnterRefused, Status};
 use crate::metrics;
-use crate::registry::{Bell, Generation, Plugin, Tool, Turn};
+use crate::registry::{Bell, Generation, Left, Plugin, Tool, Turn};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -71,9 +71,46 @@ impl Target {
         self.enter_since(Instant::now(), deadline)
     }
 
-    fn enter_since(self, since: Instant, limit: Option<Duration>) -> Entry {
-        let (number, most) = (self.generation.number, self.generation.limit);
-        match self.plugin.word.enter_generation(number, most) {
+    fn enter_since(mut self, since: Instant, limit: Option<Duration>) -> Entry {
+        loop {
+            let (number, most) = (self.generation.number, self.generation.limit);
+            let entered = self.plugin.word.enter_generation(number, most);
+            match entered {
+                Err(EnterRefused::Stale(now)) if now.state.is_available() && self.follow() => {}
+                other => return self.entry(other, since, limit),
+            }
+        }
+    }
+
+    /// Nothing has begun: the call goes to the generation that was put in the place of the one that
+    /// was found. False where that one asks for other arguments, or runs elsewhere: whoever made
+    /// the call looks it up again.
+    fn follow(&mut self) -> bool {
+        let (_, present) = self.plugin.present();
+        let Some(present) = present.filter(|p| p.number != self.generation.number) else {
+            return false;
+        };
+        let (old, id) = (self.tool(), &self.tool().spec.id);
+        let Ok(at) = present.tool_index(&self.plugin.name, id) else {
+            return false;
+        };
+        let new = &present.tools[at];
+        let alike = new.spec.input_schema == old.spec.input_schema
+            && new.handle.is_some() == old.handle.is_some()
+            && present.isolation == self.generation.isolation;
+        if alike {
+            (self.generation, self.tool) = (present, at);
+        }
+        alike
+    }
+
+    fn entry(
+        self,
+        entered: std::result::Result<Status, EnterRefused>,
+        since: Instant,
+        limit: Option<Duration>,
+    ) -> Entry {
+        match entered {
             Ok(_) => Entry::Admitted(Ticket::new(self, since, limit)),
             // Refused in one step: to enter the wrong generation and leave it again would wake the
             // queue, from inside the queue's own lock.
@@ -242,12 +279,12 @@ impl Ticket {
         let Target {
             plugin, generation, ..
         } = &self.target;
-        match plugin.leave(generation.number, false) {
-            Exit::Left(_) => {
+        match plugin.leave(generation) {
+            Left::Present(_) | Left::Replaced => {
                 self.record(true, ended.elapsed);
                 Ok(ended)
             }
-            Exit::Stale(_) => {
+            Left::Stale => {
                 plugin
                     .stats
                     .late_results
@@ -296,16 +333,16 @@ impl Ticket {
             plugin, generation, ..
         } = &self.target;
         plugin.stats.record_code(error.code());
-        let exit = if is_final {
-            plugin.leave_failed(generation.number, &error)
+        let left = if is_final {
+            plugin.leave_failed(generation, &error)
         } else {
-            plugin.leave(generation.number, false)
+            plugin.leave(generation)
         };
         plugin.report_fault(
             &error,
             self.target.tool(),
             self.call_id,
-            is_final && left(exit),
+            is_final && matches!(left, Left::Present(_)),
             self.started + ended.elapsed,
         );
         (ended, error)
@@ -337,10 +374,6 @@ impl Drop for Ticket {
             let _ = self.close_with(&fault);
         }
     }
-}
-
-fn left(exit: Exit) -> bool {
-    matches!(exit, Exit::Left(_))
 }
 
 fn stale(plugin: &str) -> Error {

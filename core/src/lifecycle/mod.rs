@@ -24,7 +24,7 @@ pub enum State {
     Running = 2,
     /// A fault ended this generation.
     Failed = 3,
-    /// A dependency is missing; the plugin was never entered.
+    /// A dependency is missing and the plugin was never entered, or somebody stopped it.
     Unavailable = 4,
 }
 
@@ -88,18 +88,21 @@ pub enum Event {
     Fault,
     /// A dependency check found something missing.
     DependencyMissing,
+    /// Somebody stops the plugin in good order.
+    Stop,
     /// The next generation begins.
     Restart,
 }
 
 impl Event {
     /// All events.
-    pub const ALL: [Event; 6] = [
+    pub const ALL: [Event; 7] = [
         Event::Ready,
         Event::CallBegan,
         Event::CallEnded,
         Event::Fault,
         Event::DependencyMissing,
+        Event::Stop,
         Event::Restart,
     ];
 }
@@ -114,6 +117,9 @@ pub const fn next(state: State, event: Event) -> Option<State> {
         (State::Initialized, Event::CallBegan) => Some(State::Running),
         (State::Running, Event::CallEnded) => Some(State::Initialized),
         (State::Loaded | State::Initialized | State::Running, Event::Fault) => Some(State::Failed),
+        (State::Loaded | State::Initialized | State::Running, Event::Stop) => {
+            Some(State::Unavailable)
+        }
         _ => None,
     }
 }
@@ -128,11 +134,11 @@ mod tests {
     fn the_table_is_exactly_this() {
         use State::{Failed as F, Initialized as I, Loaded as L, Running as R, Unavailable as U};
         let expected = [
-            (L, [Some(I), None, None, Some(F), Some(U), Some(L)]),
-            (I, [None, Some(R), None, Some(F), None, Some(L)]),
-            (R, [None, None, Some(I), Some(F), None, Some(L)]),
-            (F, [None, None, None, None, None, Some(L)]),
-            (U, [None, None, None, None, None, Some(L)]),
+            (L, [Some(I), None, None, Some(F), Some(U), Some(U), Some(L)]),
+            (I, [None, Some(R), None, Some(F), None, Some(U), Some(L)]),
+            (R, [None, None, Some(I), Some(F), None, Some(U), Some(L)]),
+            (F, [None, None, None, None, None, None, Some(L)]),
+            (U, [None, None, None, None, None, None, Some(L)]),
         ];
         for (state, row) in expected {
             for (event, want) in Event::ALL.into_iter().zip(row) {

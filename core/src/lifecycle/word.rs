@@ -220,6 +220,25 @@ impl StateWord {
         }
     }
 
+    /// Begins the generation after `generation`, which was built beside it and is fit for calls: no
+    /// caller finds the plugin not ready. Returns the status before; its calls are no longer
+    /// counted here.
+    ///
+    /// # Errors
+    /// The status that was seen, where `generation` has passed.
+    pub fn hand_over(&self, generation: u32) -> Result<Status, Status> {
+        let before = std::cell::Cell::new(self.load());
+        self.update(|s| {
+            before.set(s);
+            let state = next(next(s.state, Event::Restart)?, Event::Ready)?;
+            (s.generation == generation).then_some(Status {
+                state,
+                ..Self::renewed(s)
+            })
+        })
+        .map(|_| before.get())
+    }
+
     fn renewed(s: Status) -> Status {
         let following = (u64::from(s.generation) + 1) & GENERATION_MASK;
         Status {
@@ -263,6 +282,27 @@ mod tests {
         let status = word.restart();
         assert_eq!((status.generation, status.in_flight), (2, 0));
         assert!(matches!(word.exit(1, false), Exit::Stale(s) if s == status));
+    }
+
+    #[test]
+    fn a_hand_over_is_one_step_and_its_calls_are_counted_anew() {
+        let word = ready();
+        word.enter(8).unwrap();
+        assert_eq!(word.hand_over(7).unwrap_err().generation, 1);
+        let before = word.hand_over(1).unwrap();
+        assert_eq!((before.generation, before.in_flight), (1, 1));
+        let now = word.load();
+        assert_eq!(
+            (now.state, now.generation, now.in_flight),
+            (State::Initialized, 2, 0)
+        );
+        assert!(matches!(word.exit(1, true), Exit::Stale(s) if s == now));
+        word.apply(2, Event::Fault).unwrap();
+        assert_eq!(
+            word.hand_over(2).unwrap().state,
+            State::Failed,
+            "also from a final state"
+        );
     }
 
     #[test]

@@ -117,7 +117,7 @@ pub struct Manifest {
     /// The folder of the manifest's file, to which its paths are relative.
     #[serde(skip)]
     pub dir: Option<PathBuf>,
-    /// The manifest's file, where it was read from one.
+    /// The file that it was read from, to be read again by a reload.
     #[serde(skip)]
     pub file: Option<PathBuf>,
 }

@@ -1,6 +1,7 @@
 //! One life of a plugin: what runs its calls, and under which limits.
 
 use super::Tool;
+use super::drain::Drain;
 use crate::call::{Checkpoints, Executor};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{FailsOn, Isolation, Manifest};
@@ -34,6 +35,8 @@ pub struct Generation {
     pub pool: Option<Pool>,
     /// What it leaves for the next.
     pub(crate) checkpoints: Checkpoints,
+    /// Its calls that are still under way when it is replaced.
+    pub(crate) drain: Drain,
     pub(crate) tools: Vec<Tool>,
     index: HashMap<Box<str>, usize, RandomState>,
 }
@@ -65,6 +68,7 @@ impl Generation {
             born: Instant::now(),
             pool,
             checkpoints,
+            drain: Drain::default(),
             tools,
             index,
         }

@@ -4,6 +4,7 @@
 //! with a timeout. A concurrent map was rejected: a call's lookup costs the same, and health needs
 //! one consistent, ordered list. An `RwLock` was rejected: under 1000 readers its writers starve.
 
+mod drain;
 mod effective;
 mod gate;
 mod generation;
@@ -14,6 +15,7 @@ mod tool;
 pub(crate) use gate::Bell;
 pub use gate::Turn;
 pub use generation::Generation;
+pub(crate) use plugin::Left;
 pub use plugin::{Note, Plugin, Source};
 pub use services::{LockWait, Services};
 pub use tool::Tool;

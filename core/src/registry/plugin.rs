@@ -26,6 +26,19 @@ pub struct Source {
     pub loader: Option<Arc<dyn Loader>>,
     /// What was assumed of its manifest.
     pub assumptions: Arc<[Assumption]>,
+    /// Whether the loader is this plugin's own, and not the one of its kind.
+    pub own_loader: bool,
+}
+
+/// How a call left its generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// It belonged to the present one; the status after it.
+    Present(Status),
+    /// It belonged to one that was replaced and finishes its calls: the answer counts.
+    Replaced,
+    /// It belonged to one that has passed.
+    Stale,
 }
 
 /// What is known of a generation beyond its state. Written before the state that it explains.
@@ -165,23 +178,24 @@ impl Plugin {
     }
 
     /// Ends a call without a fault of the plugin.
-    pub(crate) fn leave(&self, generation: u32, fault: bool) -> Exit {
-        let exit = self.word.exit(generation, fault);
+    pub(crate) fn leave(&self, generation: &Generation) -> Left {
+        let exit = self.word.exit(generation.number, false);
         self.gate.one_left();
-        exit
+        left(exit, generation)
     }
 
     /// Ends a call whose fault ends the generation: the reason is there before the state is.
-    pub(crate) fn leave_failed(&self, generation: u32, error: &Error) -> Exit {
+    pub(crate) fn leave_failed(&self, generation: &Generation, error: &Error) -> Left {
+        let number = generation.number;
         let lock = self.control.lock();
-        self.explain(generation, error, None);
-        let exit = self.word.exit(generation, true);
+        self.explain(number, error, None);
+        let exit = self.word.exit(number, true);
         drop(lock);
         self.gate.all_look();
         if matches!(exit, Exit::Left(status) if status.state == State::Failed) {
-            self.services.failed(self, generation);
+            self.services.failed(self, number);
         }
-        exit
+        left(exit, generation)
     }
 
     /// Ends the generation outside a call. False when it was over already.
@@ -208,11 +222,13 @@ impl Plugin {
         drop(lock);
         self.gate.all_look();
         let status = applied.map_err(|seen| self.forbidden(seen, event))?;
-        self.say(
-            Level::Error,
-            format!("{}: {}", status.state, error.message()),
-            Some(error),
-        );
+        let level = if event == Event::Stop {
+            Level::Info
+        } else {
+            Level::Error
+        };
+        let text = format!("{}: {}", status.state, error.message());
+        self.say(level, text, Some(error));
         if status.state == State::Failed {
             self.services.failed(self, generation);
         }
@@ -250,25 +266,99 @@ impl Plugin {
 
     /// Begins the next generation: calls in flight become stale, the old executor is let go.
     pub(crate) fn next_generation(&self) -> Status {
+        self.next_generation_after().0
+    }
+
+    /// The same, with what was let go: its worker may still be on its way out.
+    pub(crate) fn next_generation_after(&self) -> (Status, Option<Arc<Generation>>) {
         let lock = self.control.lock();
         let status = self.word.restart();
         self.note.store(Arc::new(Note::empty(status.generation)));
         let old = self.generation.swap(None);
         drop(lock);
         self.gate.all_look();
-        if let Some(old) = old {
-            self.checkpoint.lock().replace(old.checkpoints.last());
-            if let Some(pool) = &old.pool {
-                pool.close();
-            }
-            let stopped = std::panic::AssertUnwindSafe(|| old.executor.stop());
-            let _ = std::panic::catch_unwind(stopped);
-            if let Some(pool) = &old.pool {
-                let counter = Arc::downgrade(pool.abandoned_counter());
-                self.abandoned_before.lock().push(counter);
-            }
+        if let Some(old) = &old {
+            self.retire(old);
         }
-        status
+        (status, old)
+    }
+
+    /// Makes `next`, which was built beside it, the present generation in one step. The calls of
+    /// the old one are left to end; whoever waits for a turn takes it in the new one.
+    ///
+    /// # Errors
+    /// [`Code::LifecycleStale`] where somebody else began another generation meanwhile.
+    pub(crate) fn hand_over(
+        &self,
+        next: Arc<Generation>,
+        source: Arc<Source>,
+        findings: Arc<[Finding]>,
+    ) -> Result<Option<Arc<Generation>>> {
+        let lock = self.control.lock();
+        let old = self.generation.load_full();
+        if let Some(old) = &old {
+            old.drain.open();
+        }
+        let number = next.number;
+        let Ok(before) = self.word.hand_over(number - 1) else {
+            if let Some(old) = &old {
+                old.drain.close(Instant::now());
+            }
+            return Err(Error::new(Code::LifecycleStale).with_message(format!(
+                "{} was restarted, unloaded or closed while its new version was built",
+                self.name
+            )));
+        };
+        self.generation.store(Some(next));
+        self.source.store(source);
+        self.note.store(Arc::new(Note {
+            findings,
+            ..Note::empty(number)
+        }));
+        if let Some(old) = &old {
+            self.checkpoint.lock().replace(old.checkpoints.last());
+            old.drain.owe(before.in_flight);
+        }
+        drop(lock);
+        self.gate.all_look();
+        Ok(old)
+    }
+
+    /// The present generation and the word, of one moment.
+    pub(crate) fn present(&self) -> (Status, Option<Arc<Generation>>) {
+        let _lock = self.control.lock();
+        (self.word.load(), self.generation.load_full())
+    }
+
+    /// Lets go of a generation that is no longer the present one.
+    pub(crate) fn retire(&self, old: &Generation) {
+        self.checkpoint.lock().replace(old.checkpoints.last());
+        self.end_of(old);
+    }
+
+    /// The same after a hot swap: what it kept since then is not its successor's.
+    pub(crate) fn end_of(&self, old: &Generation) {
+        if let Some(pool) = &old.pool {
+            pool.close();
+        }
+        let stopped = std::panic::AssertUnwindSafe(|| old.executor.stop());
+        let _ = std::panic::catch_unwind(stopped);
+        if let Some(pool) = &old.pool {
+            let counter = Arc::downgrade(pool.abandoned_counter());
+            self.abandoned_before.lock().push(counter);
+        }
+    }
+
+    /// Takes the present generation out after a stop, once its calls have ended or `until` has
+    /// passed. Returns it, and how many calls were still under way.
+    pub(crate) fn take_out(&self, until: Instant) -> (Option<Arc<Generation>>, u32) {
+        let idle = || self.word.load().in_flight == 0;
+        let _ = self.gate.wait(u32::MAX, Some(until), idle);
+        let old = self.generation.swap(None);
+        if let Some(old) = &old {
+            self.retire(old);
+        }
+        (old, self.word.load().in_flight)
     }
 
     /// What its next generation is to take up.
@@ -324,6 +414,9 @@ impl Plugin {
                     Some(k) => error.with_cause(format!("[{}] {}", k.code(), k.cause())),
                     None => error,
                 }
+            }
+            State::Unavailable if known.is_some_and(|k| k.code() == Code::LifecycleStopped) => {
+                Error::new(Code::LifecycleStopped).with_message(reason)
             }
             State::Unavailable => known
                 .cloned()
@@ -405,5 +498,13 @@ impl Plugin {
             record.detail = error.traceback().map(str::to_owned);
         }
         self.services.log.write(record);
+    }
+}
+
+fn left(exit: Exit, generation: &Generation) -> Left {
+    match exit {
+        Exit::Left(status) => Left::Present(status),
+        Exit::Stale(_) if generation.drain.leave() => Left::Replaced,
+        Exit::Stale(_) => Left::Stale,
     }
 }

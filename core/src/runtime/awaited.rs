@@ -1,12 +1,11 @@
 //! Calls that are awaited without a thread each: begun here, seen to their end by the pump.
 
-use super::Runtime;
 use super::pump::{Entry, Pump, Stage};
-use crate::call::{Args, CallOptions, Entry as Admission, Outcome, Target};
+use super::{Runtime, unless_replaced};
+use crate::call::{Args, CallOptions, Entry as Admission, Outcome};
 use crate::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 /// Told the outcome of an awaited call, on a thread of the runtime: it must not block.
 pub type Done = Box<dyn FnOnce(Outcome) + Send>;
@@ -53,12 +52,19 @@ impl Runtime {
         options: CallOptions,
         done: Done,
     ) -> Begun {
-        let found = self.checked(plugin, tool, &args, &options);
-        let begun = match found {
-            Ok((target, _)) if !target.generation().executor.can_begin() => {
-                return Begun::Elsewhere(args, done);
+        let asked = unless_replaced(|| {
+            let (target, limit) = self.checked(plugin, tool, &args, &options)?;
+            if !target.generation().executor.can_begin() {
+                return Ok(None);
             }
-            Ok((target, limit)) => self.take(target, limit, args, options, done),
+            match target.enter(limit) {
+                Admission::Refused(error) => Err(error),
+                asked => Ok(Some(asked)),
+            }
+        });
+        let begun = match asked {
+            Ok(None) => return Begun::Elsewhere(args, done),
+            Ok(Some(asked)) => self.take(asked, args, options, done),
             Err(error) => Err(error),
         };
         begun.unwrap_or_else(|error| Begun::Over(Outcome::refused(plugin, tool, error)))
@@ -66,8 +72,7 @@ impl Runtime {
 
     fn take(
         &self,
-        target: Target,
-        limit: Option<Duration>,
+        asked: Admission,
         args: Args,
         options: CallOptions,
         done: Done,
@@ -78,7 +83,7 @@ impl Runtime {
             given_up: Arc::clone(&given_up),
             pump: Arc::downgrade(&pump),
         };
-        let stage = match target.enter(limit) {
+        let stage = match asked {
             Admission::Refused(error) => return Err(error),
             Admission::Full(waiting) => Stage::Queued(waiting.join(&pump.bell())?, args),
             Admission::Admitted(ticket) => match Stage::run(ticket, &args) {

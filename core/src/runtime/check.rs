@@ -1,14 +1,11 @@
 //! The dependency check as a runtime makes it: the core's own, the loader's, and the door's.
 
 use super::Runtime;
-use super::load::Step;
 use super::panic_text;
 use crate::call::Loader;
 use crate::check::{Finding, Subject, Surroundings, check_with};
 use crate::error::Code;
-use crate::lifecycle::Event;
 use crate::manifest::Manifest;
-use crate::registry::Plugin;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -25,7 +22,11 @@ impl Runtime {
         self.findings(manifest, loader.as_deref())
     }
 
-    fn findings(&self, manifest: &Manifest, loader: Option<&dyn Loader>) -> Vec<Finding> {
+    pub(super) fn findings(
+        &self,
+        manifest: &Manifest,
+        loader: Option<&dyn Loader>,
+    ) -> Vec<Finding> {
         let door = self.0.surroundings.load_full();
         let (mut findings, mut broken) = (Vec::new(), Vec::new());
         let mut ask = |who: &str, ask: &dyn Fn() -> Vec<Finding>| match caught(ask) {
@@ -44,24 +45,6 @@ impl Runtime {
         }
         findings.extend(broken);
         findings
-    }
-
-    /// The step of a load that makes a plugin UNAVAILABLE. Each generation is checked anew: what was
-    /// missing may be there by now.
-    pub(super) fn dependencies(
-        &self,
-        plugin: &Plugin,
-        loader: &dyn Loader,
-        manifest: &Manifest,
-        number: u32,
-    ) -> Step {
-        let findings = self.findings(manifest, Some(loader));
-        let missing = findings.iter().find_map(Finding::to_error);
-        plugin.set_findings(number, findings.into());
-        match missing {
-            Some(error) => Err((Event::DependencyMissing, error)),
-            None => Ok(()),
-        }
     }
 }
 

@@ -3,89 +3,24 @@
 //! Order: parse, register LOADED, dependency check, import, construct, validate, probe,
 //! INITIALIZED. A plugin whose manifest cannot even be read is still listed, FAILED.
 
-use super::Runtime;
 use super::run::{Inside, panic_text};
 use super::workers::{by_process, isolation};
+use super::{LoadReport, Runtime};
 use crate::call::{Args, BuildContext, Built, Call, Checkpoints, DeathNotice, Loader};
 use crate::check::Finding;
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::{Event, State};
 use crate::log::{Level, Logger};
-use crate::manifest::{Assumption, Candidate, Isolation, Manifest, Parsed, Probe, discover};
+use crate::manifest::{Candidate, Isolation, Manifest, Parsed, Probe, discover};
 use crate::registry::{Generation, Plugin, Source, Tool};
 use crate::sandbox::{Handoff, Next, Pool};
 use crate::supervisor::not_quarantined;
-use serde::Serialize;
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-
-/// How a load or restart went. A plugin's fault is in here, it is never an `Err`.
-#[derive(Clone, Debug, Serialize)]
-pub struct LoadReport {
-    /// The plugin's name.
-    pub name: String,
-    /// Its state now.
-    pub state: State,
-    /// The generation that began.
-    pub generation: u32,
-    /// Why it is not INITIALIZED.
-    #[serde(serialize_with = "as_value")]
-    pub error: Option<Error>,
-    /// What the dependency check found.
-    pub findings: Vec<Finding>,
-    /// What was assumed of the manifest.
-    pub assumptions: Vec<Assumption>,
-    /// Which mechanism holds each limit and permission, where it runs in a worker process.
-    pub enforcement: Option<Value>,
-    /// How long it took, in milliseconds.
-    pub took_ms: f64,
-}
-
-fn as_value<S: serde::Serializer>(
-    error: &Option<Error>,
-    s: S,
-) -> std::result::Result<S::Ok, S::Error> {
-    error.as_ref().map(Error::to_value).serialize(s)
-}
-
-impl LoadReport {
-    /// Whether the plugin takes calls.
-    #[must_use]
-    pub fn is_ok(&self) -> bool {
-        self.error.is_none()
-    }
-
-    fn of(plugin: &Plugin, error: Option<Error>, since: Instant) -> Self {
-        let status = plugin.status();
-        Self {
-            name: plugin.name.clone(),
-            state: status.state,
-            generation: status.generation,
-            error,
-            findings: plugin.note().findings.to_vec(),
-            assumptions: plugin.source.load().assumptions.to_vec(),
-            enforcement: plugin.enforcement(),
-            took_ms: since.elapsed().as_secs_f64() * 1e3,
-        }
-    }
-
-    fn refused(name: &str, error: Error) -> Self {
-        Self {
-            name: name.to_owned(),
-            state: State::Failed,
-            generation: 0,
-            error: Some(error),
-            findings: Vec::new(),
-            assumptions: Vec::new(),
-            enforcement: None,
-            took_ms: 0.0,
-        }
-    }
-}
 
 pub(super) type Step<T = ()> = std::result::Result<T, (Event, Error)>;
 
@@ -102,7 +37,7 @@ impl Runtime {
             discover(path).into_iter().partition(|c| c.result.is_ok());
         let mut reports: Vec<_> = bad.into_iter().map(|c| self.load_candidate(c)).collect();
         let parsed = good.into_iter().filter_map(|c| c.result.ok()).collect();
-        for item in super::view::in_order(parsed) {
+        for item in super::depends::in_order(parsed) {
             reports.push(match item {
                 Ok(parsed) => self.load(parsed),
                 Err((name, error)) => self.load_broken(&name, error),
@@ -126,6 +61,7 @@ impl Runtime {
             manifest: Arc::new(Manifest::host(name)),
             loader: None,
             assumptions: Arc::from([]),
+            own_loader: false,
         };
         if let Err(refused) = self.usable() {
             return LoadReport::refused(name, refused);
@@ -143,7 +79,7 @@ impl Runtime {
     #[must_use]
     pub fn load(&self, mut parsed: Parsed) -> LoadReport {
         let loader = self.placed(&mut parsed);
-        self.load_from(parsed, loader)
+        self.load_from(source(parsed, loader, false))
     }
 
     /// Loads one plugin with its own loader.
@@ -152,7 +88,7 @@ impl Runtime {
         if loader.isolates() {
             by_process(&mut parsed);
         }
-        self.load_from(parsed, Some(loader))
+        self.load_from(source(parsed, Some(loader), true))
     }
 
     /// Gives a plugin that is listed already a new source, and begins its next generation from it. Its
@@ -168,32 +104,19 @@ impl Runtime {
         if Inside::is_within(plugin.id) {
             return Err(Error::new(Code::RuntimeReentrant));
         }
-        let mut assumptions = parsed.assumptions;
-        assumptions.extend(super::view::not_enforced(&parsed.manifest));
-        let (manifest, loader) = (Arc::new(parsed.manifest), Some(loader));
         {
             let _one = self.0.services.lock(&plugin.loading, &name)?;
-            plugin.source.store(Arc::new(Source {
-                manifest,
-                loader,
-                assumptions: assumptions.into(),
-            }));
+            let source = source(parsed, Some(loader), true);
+            plugin.source.store(Arc::new(source));
             plugin.next_generation();
             plugin.ready_ns.store(0, Ordering::Relaxed);
         }
         Ok(self.begin(&plugin, since))
     }
 
-    fn load_from(&self, parsed: Parsed, loader: Option<Arc<dyn Loader>>) -> LoadReport {
+    fn load_from(&self, source: Source) -> LoadReport {
         let since = Instant::now();
-        let name = parsed.manifest.name.clone();
-        let mut assumptions = parsed.assumptions;
-        assumptions.extend(super::view::not_enforced(&parsed.manifest));
-        let source = Source {
-            manifest: Arc::new(parsed.manifest),
-            loader,
-            assumptions: assumptions.into(),
-        };
+        let name = source.manifest.name.clone();
         let added = self
             .usable()
             .and_then(|()| self.registry().add(&name, source));
@@ -217,7 +140,8 @@ impl Runtime {
         }
     }
 
-    /// Begins the plugin's next generation. The old one's calls become stale.
+    /// Begins the plugin's next generation. The old one's calls become stale. Plugins that depend
+    /// on it keep their generations; the report names them. Starts a plugin that was stopped.
     ///
     /// # Errors
     /// Unknown name, a quarantined plugin, a load under way, or a plugin that asks from inside its
@@ -231,7 +155,9 @@ impl Runtime {
         }
         not_quarantined(&plugin)?;
         let _one = self.0.services.lock(&plugin.loading, name)?;
-        Ok(self.renew(&plugin, since))
+        let mut report = self.renew(&plugin, since);
+        report.affected = self.dependants(name);
+        Ok(report)
     }
 
     /// Begins the next generation; the caller holds the plugin's `loading` lock.
@@ -285,6 +211,43 @@ impl Runtime {
 
     fn steps(&self, plugin: &Arc<Plugin>, number: u32) -> Step {
         let source = plugin.source.load_full();
+        let notice = death_notice(plugin, number);
+        let made = self.prepared(plugin, &source, number, notice);
+        plugin.set_findings(number, made.findings);
+        plugin.generation.store(Some(made.generation?));
+        plugin
+            .ready_ns
+            .store(crate::deadline::now_ns(), Ordering::Relaxed);
+        match plugin.word.apply(number, Event::Ready) {
+            Ok(_) => Ok(()),
+            Err(seen) => Err(failed(plugin.forbidden(seen, Event::Ready))),
+        }
+    }
+
+    /// Every step from the dependency check to the probe, for a generation that nobody calls yet.
+    pub(super) fn prepared(
+        &self,
+        plugin: &Arc<Plugin>,
+        source: &Source,
+        number: u32,
+        on_death: DeathNotice,
+    ) -> Prepared {
+        let mut findings = Vec::new();
+        let generation = self.attempt(plugin, source, number, on_death, &mut findings);
+        Prepared {
+            findings: findings.into(),
+            generation,
+        }
+    }
+
+    fn attempt(
+        &self,
+        plugin: &Arc<Plugin>,
+        source: &Source,
+        number: u32,
+        on_death: DeathNotice,
+        findings: &mut Vec<Finding>,
+    ) -> Step<Arc<Generation>> {
         let manifest = &source.manifest;
         let loader = source.loader.clone().ok_or_else(|| {
             let message = format!("no loader for kind \"{}\" in this process", manifest.kind);
@@ -293,7 +256,11 @@ impl Runtime {
                 Error::new(Code::LoadUnsupportedKind).with_message(message),
             )
         })?;
-        self.dependencies(plugin, &*loader, manifest, number)?;
+        self.leans_on(manifest)?;
+        *findings = self.findings(manifest, Some(&*loader));
+        if let Some(missing) = findings.iter().find_map(Finding::to_error) {
+            return Err((Event::DependencyMissing, missing));
+        }
         isolation(manifest, &*loader)?;
         let pool = (manifest.effective_isolation() == Isolation::Thread).then(|| {
             Pool::new(
@@ -302,15 +269,7 @@ impl Runtime {
                 loader.thread_host(),
             )
         });
-        let generation = self.built(plugin, loader, manifest, number, pool)?;
-        plugin.generation.store(Some(generation));
-        plugin
-            .ready_ns
-            .store(crate::deadline::now_ns(), Ordering::Relaxed);
-        match plugin.word.apply(number, Event::Ready) {
-            Ok(_) => Ok(()),
-            Err(seen) => Err(failed(plugin.forbidden(seen, Event::Ready))),
-        }
+        self.built(plugin, loader, manifest, number, pool, on_death)
     }
 
     /// Import, construction, validation and probe, where the plugin's calls will run as well: a
@@ -322,12 +281,14 @@ impl Runtime {
         manifest: &Arc<Manifest>,
         number: u32,
         pool: Option<Pool>,
+        on_death: DeathNotice,
     ) -> Step<Arc<Generation>> {
         let context = BuildContext {
             generation: number,
             log: Logger::new(self.log(), &plugin.name),
             timeout: self.0.options.load_timeout,
-            on_death: death_notice(plugin, number),
+            on_death,
+            replaces: plugin.status().generation != number,
             checkpoints: Checkpoints::new(plugin.last_checkpoint()),
         };
         let checkpoints = context.checkpoints.clone();
@@ -349,6 +310,24 @@ impl Runtime {
             pool,
             checkpoints,
         )))
+    }
+}
+
+/// A generation that was built, or why not, and what the dependency check found.
+pub(super) struct Prepared {
+    pub(super) findings: Arc<[Finding]>,
+    pub(super) generation: Step<Arc<Generation>>,
+}
+
+/// Where a plugin with that manifest and loader comes from.
+pub(super) fn source(parsed: Parsed, loader: Option<Arc<dyn Loader>>, own_loader: bool) -> Source {
+    let mut assumptions = parsed.assumptions;
+    assumptions.extend(super::view::not_enforced(&parsed.manifest));
+    Source {
+        manifest: Arc::new(parsed.manifest),
+        loader,
+        assumptions: assumptions.into(),
+        own_loader,
     }
 }
 

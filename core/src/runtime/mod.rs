@@ -3,22 +3,26 @@
 #[cfg(target_os = "linux")]
 mod awaited;
 mod check;
+mod depends;
 #[cfg(target_os = "linux")]
 mod lease;
 mod load;
 mod options;
 #[cfg(target_os = "linux")]
 mod pump;
+mod reload;
+mod report;
 mod run;
+mod stop;
 mod view;
 mod workers;
 
 #[cfg(target_os = "linux")]
 pub use awaited::{Awaited, Begun, Done};
-pub use load::LoadReport;
 pub(crate) use load::build_caught;
 pub use options::RuntimeOptions;
-pub use run::{Inside, panic_text};
+pub use report::LoadReport;
+pub use run::{Inside, panic_text, unless_replaced};
 
 use crate::call::{CallOptions, Entry, Loader, Target, Ticket};
 use crate::check::Surroundings;
@@ -213,13 +217,20 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::find`], and a full queue.
     pub fn enter(&self, plugin: &str, tool: &str, options: &CallOptions) -> Result<Ticket> {
-        let target = self.find(plugin, tool)?;
-        let deadline = target.deadline(options).or(self.0.options.default_deadline);
-        match target.enter(deadline) {
-            Entry::Admitted(ticket) => Ok(ticket),
-            Entry::Refused(error) => Err(error),
-            Entry::Full(waiting) => waiting.wait(),
-        }
+        unless_replaced(|| {
+            let target = self.find(plugin, tool)?;
+            let deadline = target.deadline(options).or(self.0.options.default_deadline);
+            match target.enter(deadline) {
+                Entry::Admitted(ticket) => Ok(ticket),
+                Entry::Refused(error) => Err(error),
+                Entry::Full(waiting) => waiting.wait(),
+            }
+        })
+    }
+
+    /// Whether close() was called; sets it.
+    fn close_once(&self) -> bool {
+        !self.is_foreign() && !self.0.closed.swap(true, Ordering::AcqRel)
     }
 
     /// How long import, construction and validation of one plugin may take.
@@ -231,24 +242,6 @@ impl Runtime {
     #[must_use]
     pub fn default_deadline(&self) -> Option<Duration> {
         self.0.options.default_deadline
-    }
-
-    /// Takes no further calls, ends all plugins and flushes the log. Idempotent.
-    ///
-    /// Calls under way are left to end; their results are stale.
-    pub fn close(&self) {
-        if self.is_foreign() || self.0.closed.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let plugins = self.0.registry.snapshot().plugins().to_vec();
-        for plugin in plugins.iter().rev() {
-            plugin.removed.store(true, Ordering::Release);
-            plugin.spares.close();
-            plugin.next_generation();
-        }
-        self.0.watchdog.close();
-        let _ = self.0.services.log.flush(self.0.options.close_patience);
-        self.0.services.log.close();
     }
 }
 

@@ -18,6 +18,8 @@ pub struct RuntimeOptions {
     pub worker: Option<PathBuf>,
     /// Log records that may wait for the host's sink. Default 1024.
     pub log_queue: usize,
+    /// How long a reload or a stop waits for the calls under way. Default 30 s.
+    pub drain_timeout: Duration,
     /// How long `close` waits for the log sink. Default 500 ms.
     pub close_patience: Duration,
 }
@@ -30,6 +32,7 @@ impl Default for RuntimeOptions {
             default_deadline: None,
             worker: None,
             log_queue: 1024,
+            drain_timeout: Duration::from_secs(30),
             close_patience: Duration::from_millis(500),
         }
     }

@@ -106,12 +106,14 @@ impl Runtime {
         args: &Args,
         options: &CallOptions,
     ) -> Result<Ticket, Error> {
-        let (target, deadline) = self.checked(plugin, tool, args, options)?;
-        match target.enter(deadline) {
-            Entry::Admitted(ticket) => Ok(ticket),
-            Entry::Refused(error) => Err(error),
-            Entry::Full(waiting) => waiting.wait(),
-        }
+        unless_replaced(|| {
+            let (target, deadline) = self.checked(plugin, tool, args, options)?;
+            match target.enter(deadline) {
+                Entry::Admitted(ticket) => Ok(ticket),
+                Entry::Refused(error) => Err(error),
+                Entry::Full(waiting) => waiting.wait(),
+            }
+        })
     }
 
     /// Steps 1 to 3 of a call: found and validated; with its deadline.
@@ -188,6 +190,24 @@ impl Runtime {
             }
         }
     }
+}
+
+/// How often one call follows a plugin that is replaced again and again.
+const LOOKS: usize = 16;
+
+/// Looks a call up again where its plugin was replaced between look-up and admission: nothing has
+/// begun, so nobody need hear of it.
+///
+/// # Errors
+/// Those of `admit`.
+pub fn unless_replaced<T>(mut admit: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..LOOKS {
+        match admit() {
+            Err(error) if error.code() == Code::LifecycleStale => {}
+            other => return other,
+        }
+    }
+    admit()
 }
 
 /// The executor itself waits for its worker, at most until the deadline.

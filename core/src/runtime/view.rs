@@ -4,11 +4,10 @@ use super::Runtime;
 use crate::error::{Code, Error, Result};
 use crate::health::{self, PluginHealth, Summary};
 use crate::lifecycle::{Event, State};
-use crate::manifest::{Assumption, Isolation, Kind, Manifest, Parsed};
+use crate::manifest::{Assumption, Isolation, Kind, Manifest};
 use crate::metrics::{self, RuntimeFigures};
 use crate::registry::Source;
 use crate::supervisor::wanted_spares;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -64,6 +63,7 @@ impl Runtime {
             manifest: Arc::new(manifest),
             loader: None,
             assumptions,
+            own_loader: false,
         };
         self.registry().add(name, source).map(|_| ())
     }
@@ -183,39 +183,5 @@ pub(super) fn not_enforced(manifest: &Manifest) -> Vec<Assumption> {
             "inline code can only be interrupted where its language allows it",
         );
     }
-    out
-}
-
-/// Manifests in the order of their `depends_on`, then by name. Members of a circle are errors.
-pub(super) fn in_order(parsed: Vec<Parsed>) -> Vec<std::result::Result<Parsed, (String, Error)>> {
-    let mut rest: BTreeMap<String, Parsed> = BTreeMap::new();
-    let mut out = Vec::new();
-    for item in parsed {
-        let name = item.manifest.name.clone();
-        if let Some(twin) = rest.insert(name.clone(), item) {
-            out.push(Ok(twin));
-        }
-    }
-    let known: BTreeSet<String> = rest.keys().cloned().collect();
-    loop {
-        let free = rest.iter().find(|(_, p)| {
-            p.manifest
-                .depends_on
-                .iter()
-                .all(|d| !known.contains(d) || !rest.contains_key(d))
-        });
-        let Some(name) = free.map(|(name, _)| name.clone()) else {
-            break;
-        };
-        out.extend(rest.remove(&name).map(Ok));
-    }
-    let circle: Vec<String> = rest.keys().cloned().collect();
-    out.extend(rest.into_keys().map(|name| {
-        let error = Error::new(Code::RegistryDependencyCycle).with_message(format!(
-            "depends_on forms a circle among: {}",
-            circle.join(", ")
-        ));
-        Err((name, error))
-    }));
     out
 }

@@ -67,6 +67,19 @@ impl Runtime {
         }
     }
 
+    /// Restarts a plugin that failed while somebody held its lock, where it is supervised at all.
+    pub(crate) fn revive_soon(&self, plugin: &Plugin, generation: u32) {
+        let manifest = plugin.manifest();
+        if manifest.effective_isolation() == Isolation::Process
+            && manifest.restart.policy == RestartPolicy::OnFailure
+            && plugin.ready_ns.load(Ordering::Relaxed) != 0
+            && plugin.supervision.lock().quarantined().is_none()
+        {
+            let wait = Duration::from_millis(manifest.restart.backoff_ms.0);
+            self.revive_after(wait, plugin.id, generation);
+        }
+    }
+
     fn revive_after(&self, delay: Duration, id: u32, generation: u32) {
         let weak = self.downgrade();
         self.watchdog().after(delay, move || {

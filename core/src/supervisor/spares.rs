@@ -307,6 +307,7 @@ impl Runtime {
             let most = wanted(&source.manifest) as usize;
             let unfit = plugin.removed.load(Ordering::Acquire)
                 || plugin.supervision.lock().quarantined().is_some()
+                || plugin.status().state == State::Unavailable
                 || self.usable().is_err();
             let epoch = plugin.spares.change(|inner| {
                 inner.filling = !unfit && !inner.closed && inner.ready.len() < most;
@@ -336,6 +337,7 @@ impl Runtime {
             log: Logger::new(self.log(), &plugin.name),
             timeout: self.load_timeout(),
             on_death: notice(self.downgrade(), plugin, &role),
+            replaces: false,
             checkpoints: Checkpoints::default(),
         };
         let checkpoints = context.checkpoints.clone();

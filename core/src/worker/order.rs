@@ -15,6 +15,8 @@ pub(super) struct Order {
     /// The manifest's file.
     file: Option<PathBuf>,
     pub(super) generation: u32,
+    /// Whether the generation before still serves.
+    pub(super) replaces: bool,
     /// The folder that the plugin may always write to.
     pub(super) scratch: PathBuf,
     /// Names of the host's environment variables that the plugin does not see.
@@ -29,6 +31,7 @@ impl Order {
             dir: manifest.dir.as_ref().map(absolute),
             file: manifest.file.as_ref().map(absolute),
             generation,
+            replaces: false,
             scratch: scratch.to_owned(),
             withheld: permissions::withheld(manifest),
         }

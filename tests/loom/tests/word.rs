@@ -112,3 +112,25 @@ fn one_of_two_faults_wins_and_a_late_ready_cannot_undo_it() {
         assert_eq!(word.load().state, State::Failed, "ready first: {readied}");
     });
 }
+
+#[test]
+fn a_hand_over_counts_every_call_once_here_or_there() {
+    loom::model(|| {
+        let word = ready();
+        let status = word.enter(8).unwrap();
+        let other = Arc::clone(&word);
+        let leaving = thread::spawn(move || other.exit(status.generation, true));
+        let handed = word.hand_over(1);
+        let exit = leaving.join().unwrap();
+        let before = handed.unwrap();
+        let left_before = matches!(exit, Exit::Left(_));
+        assert_eq!(before.in_flight, u32::from(!left_before));
+        let now = word.load();
+        assert_eq!(
+            (now.state, now.generation),
+            (State::Initialized, 2),
+            "{exit:?}"
+        );
+        assert_not_torn(&word);
+    });
+}

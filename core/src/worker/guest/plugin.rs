@@ -57,6 +57,7 @@ impl Plugin {
             log: Logger::new(&output::hub(), &manifest.name),
             timeout: timeout.unwrap_or(Duration::MAX),
             on_death: DeathNotice::default(),
+            replaces: order.replaces,
             checkpoints: checkpoint::of(guest, request)?,
         };
         let Built { executor, tools } = guest

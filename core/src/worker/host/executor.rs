@@ -64,6 +64,10 @@ impl Executor for WorkerExecutor {
         self.link.end();
     }
 
+    fn wait_ended(&self, until: Instant) {
+        let _ = self.link.child.wait(until);
+    }
+
     fn pid(&self) -> Option<u32> {
         Some(self.link.child.pid())
     }

@@ -75,7 +75,8 @@ impl WorkerLoader {
     fn started(&self, manifest: &Manifest, context: &BuildContext) -> Result<(Arc<Link>, Order)> {
         let segment = Segment::create(self.shape(manifest))?;
         let scratch = Scratch::new(&manifest.name)?;
-        let order = Order::new(manifest, context.generation, scratch.path());
+        let mut order = Order::new(manifest, context.generation, scratch.path());
+        order.replaces = context.replaces;
         let (command, output) = spawn::command(&self.program, manifest, &segment, scratch.path())?;
         let spawned = self.reaper.run(move || spawn::spawn(command, output))??;
         let child = Arc::new(Child::adopt(spawned.pid)?);
