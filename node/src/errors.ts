@@ -1314,7 +1314,7 @@ export const CATALOGUE = {
     httpStatus: 507,
     retryable: false,
     message: "the plugin used more than its limits allow",
-    cause: "its CPU time or the size of a file that it wrote passed the limit",
+    cause: "its CPU time, a file that it wrote, its open files or its processes passed the limit",
     remedy: "raise the limit that the message names, or do less at once",
   },
   "PW-WORKER-012": {

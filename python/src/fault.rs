@@ -128,12 +128,8 @@ fn fault(
     let traceback = text(exception, tool, limit, dog);
     #[cfg(target_os = "linux")]
     if let Some(error) = crate::denial::of(exception) {
-        let error = error.with_kind(kind.name).with_message(said.text);
-        let error = match traceback {
-            Some(text) => error.with_traceback(text),
-            None => error,
-        };
-        return (Fault::Denied { error }, None);
+        let fault = plugward_core::worker::spoken(error, kind.name, said.text, traceback);
+        return (fault, None);
     }
     (
         Fault::Raised {

@@ -146,7 +146,7 @@ def secret() -> str:
 
 
 def big_file(mb: int) -> None:
-    with (Path(os.environ.get("TMPDIR", "/tmp")) / "matrix_big_file").open("wb") as file:
+    with (Path(os.environ["TMPDIR"]) / "matrix_big_file").open("wb") as file:
         for _ in range(mb):
             file.write(bytes(1 << 20))
 

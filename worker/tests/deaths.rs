@@ -106,6 +106,13 @@ fn each_death_has_its_own_error() {
             "limits.cpu_s",
             "may_have_run",
         ),
+        (
+            "big_file",
+            json!({"file_size_mb": 1}),
+            "PW-WORKER-011",
+            "limits.file_size_mb = 1",
+            "may_have_run",
+        ),
         ("huge", json!({}), "PW-WORKER-007", "2048", "completed"),
         (
             "scribble",
@@ -234,7 +241,11 @@ fn kill(pid: u32) {
 fn bombs_of_descriptors_and_processes_stay_in_the_worker() {
     let rt = pair(json!({"limits": {"open_files": 64}, "fails_on": "crash"}));
     let error = call(&rt, "files", json!({})).result.unwrap_err();
-    assert!(error.message().contains("Too many open files"), "{error}");
+    assert_eq!(error.code().as_str(), "PW-WORKER-011", "{error}");
+    assert!(
+        error.remedy().contains("limits.open_files (now 64)"),
+        "{error}"
+    );
     let error = call(&rt, "forks", json!({})).result.unwrap_err();
     assert_eq!(error.code().as_str(), "PW-PERM-004", "{error}");
     unharmed(&rt);

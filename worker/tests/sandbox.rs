@@ -157,6 +157,13 @@ fn what_holds_is_reported_and_can_be_required() {
             .contains("512 MiB"),
         "{how}"
     );
+    assert!(
+        how["limits.memory_mb"]
+            .as_str()
+            .unwrap()
+            .contains("cgroup v2"),
+        "in force, or why not: {how}"
+    );
     let report = load(
         &rt,
         "q",

@@ -405,7 +405,7 @@ catalogue! {
         "the plugin's permissions cannot be enforced here", "require_enforcement is set and this platform lacks a mechanism that the message names",
         "run it on a kernel that has the mechanism, or set require_enforcement to false";
     WorkerLimit = 2411, "PW-WORKER-011", "LimitExceeded", 507, false,
-        "the plugin used more than its limits allow", "its CPU time or the size of a file that it wrote passed the limit",
+        "the plugin used more than its limits allow", "its CPU time, a file that it wrote, its open files or its processes passed the limit",
         "raise the limit that the message names, or do less at once";
     WorkerKept = 2412, "PW-WORKER-012", "PluginBusy", 503, true,
         "there is no room left for the arrays of a call", "the plugin keeps arrays of earlier calls, or leases fill its worker's memory",

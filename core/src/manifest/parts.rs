@@ -121,6 +121,8 @@ pub struct Limits {
     pub cpu_s: Option<u64>,
     /// Most open files.
     pub open_files: Option<u32>,
+    /// Largest file that it writes, in MiB.
+    pub file_size_mb: Option<u64>,
     /// Most processes and threads.
     pub processes: Option<u32>,
     /// Largest result, in MiB.
@@ -136,6 +138,7 @@ impl Default for Limits {
             queue: 64,
             cpu_s: None,
             open_files: None,
+            file_size_mb: None,
             processes: None,
             result_mb: None,
         }

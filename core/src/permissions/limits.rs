@@ -12,10 +12,12 @@ pub(super) fn all(manifest: &Manifest) -> Vec<Clause> {
     let limits = &manifest.limits;
     let root = is_root();
     let processes = match root {
-        true => format!("{NOT}: the kernel exempts root from this limit"),
-        false => "Nproc rlimit".to_owned(),
+        true => {
+            format!("{NOT}, unless a cgroup v2 is delegated: the kernel exempts root from rlimits")
+        }
+        false => "Nproc rlimit, and a cgroup v2 where one is delegated".to_owned(),
     };
-    let watched = "Data rlimit, and a look at what is resident every 50 ms".to_owned();
+    let watched = "Data rlimit, and a cgroup v2 where one is delegated, else a look at what is resident every 50 ms".to_owned();
     let slots = "the size of its shared memory".to_owned();
     let timer = "the caller's timer; the worker is killed".to_owned();
     let deadline = manifest.effective_deadline();
@@ -37,6 +39,12 @@ pub(super) fn all(manifest: &Manifest) -> Vec<Clause> {
             wide(limits.open_files),
             "open files",
             rlimit("Nofile"),
+        ),
+        limit(
+            "limits.file_size_mb",
+            limits.file_size_mb,
+            "MiB a file",
+            rlimit("Fsize"),
         ),
         limit(
             "limits.processes",

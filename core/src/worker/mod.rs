@@ -22,7 +22,7 @@ mod wire;
 
 pub(crate) use wire::futex::{MOST, can_wait_for_any, wait_any, wake};
 
-pub use denial::{Attempt, Refused, denial, is_confined};
+pub use denial::{Attempt, Refused, denial, is_confined, spoken};
 pub use guest::serve;
 pub use host::{Lease, Program, WorkerExecutor, WorkerLoader};
 

@@ -4,7 +4,11 @@ use crate::manifest::{Manifest, ToolSpec};
 use crate::permissions;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// The entry of [`Order::held`] that says why there is no control group.
+pub(super) const NO_CGROUP: &str = "cgroup v2";
 
 /// What a worker is told when it begins.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,12 +23,19 @@ pub(super) struct Order {
     pub(super) replaces: bool,
     /// The folder that the plugin may always write to.
     pub(super) scratch: PathBuf,
+    /// What the host holds already, by limit; and why it has no control group for it.
+    pub(super) held: BTreeMap<String, String>,
     /// Names of the host's environment variables that the plugin does not see.
     pub(super) withheld: Vec<String>,
 }
 
 impl Order {
-    pub(super) fn new(manifest: &Manifest, generation: u32, scratch: &Path) -> Self {
+    pub(super) fn new(
+        manifest: &Manifest,
+        generation: u32,
+        scratch: &Path,
+        held: BTreeMap<String, String>,
+    ) -> Self {
         let absolute = |p: &PathBuf| std::path::absolute(p).unwrap_or_else(|_| p.clone());
         Self {
             manifest: manifest.clone(),
@@ -33,6 +44,7 @@ impl Order {
             generation,
             replaces: false,
             scratch: scratch.to_owned(),
+            held,
             withheld: permissions::withheld(manifest),
         }
     }

@@ -110,6 +110,14 @@ static plugward_status misbehave(const plugward_request *request, plugward_reply
         while (open("/dev/null", O_RDONLY) >= 0) n++;
         return n < 100000 ? failed(reply) : json(reply, "%ld", n);
     }
+    if (is(tool, "big_file")) {
+        char block[1 << 16] = {0};
+        snprintf(arg, sizeof arg, "%s/big", getenv("TMPDIR"));
+        int fd = open(arg, O_WRONLY | O_CREAT, 0600);
+        for (int n = 0; n < 64; n++)
+            if (write(fd, block, sizeof block) < 0) return failed(reply);
+        return json(reply, "%ld", 1);
+    }
     if (is(tool, "huge")) {
         size_t size = (size_t)2 << 30;
         uint8_t *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

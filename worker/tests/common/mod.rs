@@ -38,6 +38,7 @@ pub const TOOLS: &[&str] = &[
     "forks",
     "orphan",
     "files",
+    "big_file",
     "huge",
     "big",
     "sum",

@@ -1,6 +1,6 @@
 //! Whether the sandbox refused it, and which line would allow it.
 
-use super::{Attempt, Refused};
+use super::{Attempt, Refused, limit};
 use crate::error::{Code, Error};
 use crate::permissions::{place, readable, writable};
 use crate::worker::order::Order;
@@ -21,7 +21,7 @@ pub(super) fn judge(order: &Order, refused: &Refused<'_>) -> Option<Error> {
 
 fn call(order: &Order, errno: i32, path: Option<&Path>, attempt: Attempt) -> Option<Error> {
     if errno != libc::EACCES && errno != libc::EPERM {
-        return None;
+        return limit::reached(order, errno, attempt);
     }
     let permissions = &order.manifest.permissions;
     match (attempt, path) {
@@ -170,7 +170,12 @@ mod tests {
             json!({"name": "p", "kind": "python", "entrypoint": "p:P", "permissions": permissions});
         let mut manifest = Manifest::from_value(manifest).unwrap().manifest;
         manifest.file = Some("/where/manifest.json".into());
-        let mut order = Order::new(&manifest, 1, Path::new("/nowhere/scratch"));
+        let mut order = Order::new(
+            &manifest,
+            1,
+            Path::new("/nowhere/scratch"),
+            std::collections::BTreeMap::default(),
+        );
         order.withheld = vec!["TOKEN".to_owned()];
         order
     }

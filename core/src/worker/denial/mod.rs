@@ -7,11 +7,12 @@
 //! break programs that block signals or fork.
 
 mod judge;
+mod limit;
 mod words;
 
 use super::order::Order;
 use crate::call::Fault;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -36,7 +37,7 @@ pub enum Attempt {
 pub enum Refused<'a> {
     /// By the kernel.
     Call {
-        /// `EACCES` or `EPERM`; other numbers are no refusals.
+        /// `EACCES`, `EPERM`, or the number of a limit; others are no refusals.
         errno: i32,
         /// The file that it was about.
         path: Option<&'a Path>,
@@ -65,6 +66,20 @@ pub fn denial(refused: &Refused<'_>) -> Option<Error> {
     judge::judge(HELD.get()?, refused)
 }
 
+/// The fault of a denied attempt, in the plugin's own words. A limit keeps its own type: it is
+/// `LimitExceeded` whatever the language calls it.
+#[must_use]
+pub fn spoken(error: Error, kind: String, message: String, traceback: Option<String>) -> Fault {
+    let limit = error.code() == Code::WorkerLimit;
+    let error = error.with_message(message);
+    let error = if limit { error } else { error.with_kind(kind) };
+    let error = match traceback {
+        Some(text) => error.with_traceback(text),
+        None => error,
+    };
+    Fault::Denied { error }
+}
+
 /// The same for a plugin that only passed its words on.
 pub(super) fn told(fault: Fault) -> Fault {
     let Fault::Raised {
@@ -76,14 +91,7 @@ pub(super) fn told(fault: Fault) -> Fault {
         return fault;
     };
     match HELD.get().and_then(|order| words::judge(order, &message)) {
-        Some(error) => {
-            let error = error.with_kind(kind).with_message(message);
-            let error = match traceback {
-                Some(text) => error.with_traceback(text),
-                None => error,
-            };
-            Fault::Denied { error }
-        }
+        Some(error) => spoken(error, kind, message, traceback),
         None => Fault::Raised {
             kind,
             message,

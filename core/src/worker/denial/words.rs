@@ -7,7 +7,12 @@ use crate::worker::order::Order;
 use std::path::Path;
 
 /// What C libraries and languages say, and the number that they mean.
-const WORDS: [(&str, i32); 6] = [
+const WORDS: [(&str, i32); 11] = [
+    ("File too large", libc::EFBIG),
+    ("[Errno 27]", libc::EFBIG),
+    ("Too many open files", libc::EMFILE),
+    ("[Errno 24]", libc::EMFILE),
+    ("can't start new thread", libc::EAGAIN),
     ("Permission denied", libc::EACCES),
     ("permission denied", libc::EACCES),
     ("[Errno 13]", libc::EACCES),
@@ -35,6 +40,9 @@ pub(super) fn judge(order: &Order, text: &str) -> Option<Error> {
             },
         )
     };
+    if !matches!(*errno, libc::EACCES | libc::EPERM) {
+        return call(None, Attempt::Subprocess);
+    }
     match path(text) {
         Some(path) => call(Some(Path::new(path)), Attempt::Unknown),
         None if *errno == libc::EPERM => call(None, Attempt::Unknown),

@@ -15,6 +15,8 @@ pub(super) struct Death<'a> {
     pub(super) exit: Option<Exit>,
     pub(super) reason: Option<&'a Reason>,
     pub(super) limits: &'a Limits,
+    /// The kernel killed it at its group's memory limit.
+    pub(super) starved: bool,
     pub(super) crash: &'a Crash,
     pub(super) words: Vec<String>,
 }
@@ -77,7 +79,10 @@ impl Death<'_> {
         let (plugin, name) = (self.plugin, signal_name(signal));
         let limits = self.limits;
         let limit = |what: String| Error::new(Code::WorkerLimit).with_message(what);
-        if let Some(mb) = limits.memory_mb.filter(|mb| self.is_out_of_memory(*mb)) {
+        if let Some(mb) = limits
+            .memory_mb
+            .filter(|mb| self.starved || self.is_out_of_memory(*mb))
+        {
             return Error::new(Code::CallMemory).with_message(format!(
                 "{plugin} died of {name} at its memory limit (limits.memory_mb = {mb})"
             ));
@@ -89,9 +94,12 @@ impl Death<'_> {
             (libc::SIGKILL, Some(s)) if self.words.is_empty() => self.crashed(name).with_cause(
                 format!("it was killed from outside, by the system's out-of-memory killer, or at limits.cpu_s = {s}"),
             ),
-            (libc::SIGXFSZ, _) => {
-                limit(format!("{plugin} wrote a larger file than it may"))
-            }
+            (libc::SIGXFSZ, _) => limit(match limits.file_size_mb {
+                Some(mb) => format!(
+                    "{plugin} wrote a larger file than it may (limits.file_size_mb = {mb})"
+                ),
+                None => format!("{plugin} wrote a larger file than the system allows it"),
+            }),
             (libc::SIGKILL, _) => self.crashed(name).with_cause(
                 "it was killed from outside, or by the system's out-of-memory killer",
             ),

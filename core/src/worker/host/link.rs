@@ -1,5 +1,6 @@
 //! A living worker and the lanes to it.
 
+use super::cgroup::Cgroup;
 use super::child::{Child, Exit, Reason};
 use super::death::Death;
 use super::lease::{self, Held};
@@ -59,6 +60,7 @@ pub(super) struct Link {
     on_death: DeathNotice,
     forks: u32,
     _scratch: Scratch,
+    cgroup: Option<Cgroup>,
 }
 
 /// One request, whatever its kind.
@@ -80,6 +82,7 @@ pub(super) struct Making {
     pub(super) reaper: Arc<Reaper>,
     pub(super) segment: Segment,
     pub(super) scratch: Scratch,
+    pub(super) cgroup: Option<Cgroup>,
     pub(super) on_death: DeathNotice,
 }
 
@@ -94,6 +97,7 @@ impl Link {
             reaper,
             segment,
             scratch,
+            cgroup,
             on_death,
         } = parts;
         let segment = Arc::new(segment);
@@ -118,6 +122,7 @@ impl Link {
             on_death,
             forks: fork_epoch(),
             _scratch: scratch,
+            cgroup,
         });
         let dying = Arc::clone(&link);
         let (child, tail) = (Arc::clone(&link.child), Arc::clone(&link.tail));
@@ -446,6 +451,7 @@ impl Link {
             exit,
             reason: self.child.reason(),
             limits: &self.limits,
+            starved: self.cgroup.as_ref().is_some_and(Cgroup::ran_out_of_memory),
             crash: &self.segment.header().crash,
             words: self.tail.last_words(),
         };

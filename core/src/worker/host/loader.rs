@@ -1,5 +1,6 @@
 //! Begins generations in worker processes.
 
+use super::cgroup::{Cgroup, Roots};
 use super::checkpoint;
 use super::child::Child;
 use super::executor::WorkerExecutor;
@@ -15,8 +16,9 @@ use crate::error::{Code, Error, Result};
 use crate::manifest::Manifest;
 use crate::metrics;
 use crate::permissions::RESULT_MB;
-use crate::worker::order::{Loaded, Order};
+use crate::worker::order::{Loaded, NO_CGROUP, Order};
 use crate::worker::wire::{MAX_LANES, Op, Segment, Shape};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -75,11 +77,13 @@ impl WorkerLoader {
     fn started(&self, manifest: &Manifest, context: &BuildContext) -> Result<(Arc<Link>, Order)> {
         let segment = Segment::create(self.shape(manifest))?;
         let scratch = Scratch::new(&manifest.name)?;
-        let mut order = Order::new(manifest, context.generation, scratch.path());
-        order.replaces = context.replaces;
         let (command, output) = spawn::command(&self.program, manifest, &segment, scratch.path())?;
         let spawned = self.reaper.run(move || spawn::spawn(command, output))??;
         let child = Arc::new(Child::adopt(spawned.pid)?);
+        let shape = segment.shape();
+        let (cgroup, held) = grouped(manifest, spawned.pid, shape.lanes);
+        let mut order = Order::new(manifest, context.generation, scratch.path(), held);
+        order.replaces = context.replaces;
         let link = Link::new(Making {
             plugin: manifest.name.clone(),
             child,
@@ -88,9 +92,29 @@ impl WorkerLoader {
             reaper: Arc::clone(&self.reaper),
             segment,
             scratch,
+            cgroup,
             on_death: context.on_death.clone(),
         });
         Ok((link, order))
+    }
+}
+
+/// The worker's control group, and what to report of it. The worker waits for its order meanwhile: the
+/// plugin never runs outside it.
+fn grouped(
+    manifest: &Manifest,
+    pid: u32,
+    lanes: u32,
+) -> (Option<Cgroup>, BTreeMap<String, String>) {
+    let limits = &manifest.limits;
+    let result_mb = limits.result_mb.unwrap_or(RESULT_MB);
+    match Cgroup::around(&Roots::default(), pid, limits, lanes, result_mb) {
+        Ok(group) => {
+            let holds = group.iter().flat_map(|g| g.holds.clone());
+            let holds = holds.map(|(limit, how)| (limit.to_owned(), how)).collect();
+            (group, holds)
+        }
+        Err(why) => (None, BTreeMap::from([(NO_CGROUP.to_owned(), why)])),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The host's side of worker processes.
 
+mod cgroup;
 mod checkpoint;
 mod child;
 mod death;

@@ -1,6 +1,7 @@
 //! Resource limits, inherited by whatever the plugin starts.
 
-use crate::manifest::Limits;
+use crate::permissions::NOT;
+use crate::worker::order::{NO_CGROUP, Order};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Map, Value, json};
 
@@ -8,7 +9,8 @@ use serde_json::{Map, Value, json};
 const STACK: u64 = 2 << 20;
 
 /// Lowers what the manifest limits, and says by which mechanism.
-pub(super) fn lower_all(limits: &Limits, lanes: u32, report: &mut Map<String, Value>) {
+pub(super) fn lower_all(order: &Order, lanes: u32, report: &mut Map<String, Value>) {
+    let limits = &order.manifest.limits;
     let mut set = |name: &str, resource: Resource, value: Option<(u64, u64)>, unit: &str| {
         let Some((soft, hard)) = value else { return };
         let done = lower(resource, soft, hard);
@@ -16,7 +18,7 @@ pub(super) fn lower_all(limits: &Limits, lanes: u32, report: &mut Map<String, Va
             name.to_owned(),
             match done {
                 Ok(()) => json!(format!("{resource:?} rlimit, {unit}")),
-                Err(e) => json!(format!("not enforced: {e}")),
+                Err(e) => json!(format!("{NOT}: {e}")),
             },
         );
     };
@@ -49,6 +51,14 @@ pub(super) fn lower_all(limits: &Limits, lanes: u32, report: &mut Map<String, Va
         files,
         &format!("{n} descriptors"),
     );
+    let size = limits.file_size_mb.map(|mb| (mb << 20, mb << 20));
+    let mb = limits.file_size_mb.unwrap_or_default();
+    set(
+        "limits.file_size_mb",
+        Resource::Fsize,
+        size,
+        &format!("{mb} MiB a file"),
+    );
     let processes = limits.processes.map(|n| (u64::from(n), u64::from(n)));
     let n = limits.processes.unwrap_or_default();
     set(
@@ -58,8 +68,32 @@ pub(super) fn lower_all(limits: &Limits, lanes: u32, report: &mut Map<String, Va
         &format!("{n} of the user"),
     );
     if limits.processes.is_some() && rustix::process::geteuid().is_root() {
-        let why = "not enforced: the kernel exempts root from this limit";
+        let why = format!("{NOT}: the kernel exempts root from this limit");
         report.insert("limits.processes".to_owned(), json!(why));
+    }
+    held_by_host(order, report);
+}
+
+/// What the host holds from outside: a control group, or a look at what is resident.
+fn held_by_host(order: &Order, report: &mut Map<String, Value>) {
+    for name in ["limits.memory_mb", "limits.processes"] {
+        let Some(own) = report.get(name).and_then(Value::as_str) else {
+            continue;
+        };
+        let group = order.held.get(name);
+        let none = order.held.get(NO_CGROUP);
+        let whole = match (group, none, name) {
+            (Some(group), ..) if own.starts_with(NOT) => group.clone(),
+            (Some(group), ..) => format!("{group}; {own}"),
+            (None, Some(why), "limits.memory_mb") => {
+                format!(
+                    "{own}, and a look at what is resident every 50 ms (cgroup v2 not delegated: {why})"
+                )
+            }
+            (None, Some(why), _) => format!("{own} (cgroup v2 not delegated: {why})"),
+            _ => continue,
+        };
+        report.insert(name.to_owned(), json!(whole));
     }
 }
 

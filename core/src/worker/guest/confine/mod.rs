@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 /// [`Code::WorkerEnforcement`] where the manifest requires what cannot be had.
 pub(super) fn confine(order: &Order, lanes: u32) -> Result<Value> {
     let mut report = Map::new();
-    limits::lower_all(&order.manifest.limits, lanes, &mut report);
+    limits::lower_all(order, lanes, &mut report);
     files::restrict(order, &mut report);
     syscalls::restrict(&order.manifest.permissions, &mut report);
     if order.manifest.require_enforcement {
