@@ -10,6 +10,7 @@ pub mod guard;
 pub mod heap;
 mod loader;
 mod packages;
+mod ranges;
 pub mod runtime;
 mod seats;
 mod signal;

@@ -1,77 +1,149 @@
 //! Checks npm packages without importing them: where Node would look, in which version, and whether
 //! what they need themselves is there.
 
+use crate::ranges::{Range, fits};
 use plugward_core::Code;
 use plugward_core::check::{Finding, Subject};
 use plugward_core::manifest::Manifest;
-use semver::{Version, VersionReq};
 use serde_json::{Map, Value};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 /// How many packages one check looks at, at most.
-const MOST: usize = 1024;
+const MOST: usize = 4096;
+/// How many things are told that one package misses in turn.
+const MOST_PROBLEMS: usize = 20;
 
-/// One finding for each of the manifest's `dependencies`.
+/// Findings about the manifest's `dependencies`, and about those of a `package.json` beside it that
+/// the manifest does not name.
 pub(crate) fn check(manifest: &Manifest) -> Vec<Finding> {
     let dir = manifest
         .dir
         .clone()
         .or_else(|| std::env::current_dir().ok())
         .unwrap_or_default();
-    manifest
-        .dependencies
+    let named = manifest.dependencies.iter().map(|d| split(d));
+    let mut wanted: Vec<(String, String)> = named
+        .map(|(name, range)| (name.to_owned(), range.to_owned()))
+        .collect();
+    let known: HashSet<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
+    let own = manifest.dir.as_ref().and_then(|_| package_json(&dir));
+    let engine = own.as_ref().and_then(engine);
+    let needs = own.map(|json| Package::of("", &json, &dir).needs);
+    let unnamed = |(name, _): &(String, String)| !known.contains(name);
+    wanted.extend(needs.into_iter().flatten().filter(unnamed));
+    let packages = wanted
         .iter()
-        .filter(|d| !d.starts_with("node:"))
-        .map(|d| one(d, &dir))
-        .collect()
+        .filter(|(name, _)| !name.starts_with("node:"))
+        .flat_map(|(name, range)| one(name, range, &dir));
+    engine.into_iter().chain(packages).collect()
 }
 
-fn one(requirement: &str, dir: &Path) -> Finding {
+/// This process's Node, which an addon learns from its environment.
+static NODE: OnceLock<String> = OnceLock::new();
+
+/// Notes the version of Node.
+pub(crate) fn note_node(version: String) {
+    NODE.get_or_init(|| version);
+}
+
+/// Whether the Node that is here is the one that the plugin's own `package.json` asks for.
+fn engine(json: &Map<String, Value>) -> Option<Finding> {
     let since = Instant::now();
-    let (name, range) = split(requirement);
-    let bad = |code| {
-        Finding::bad(Subject::Package, name, code).with_remedy(format!(
-            "run npm install {requirement} in {}",
-            dir.display()
-        ))
+    let have = NODE.get()?;
+    let want = json.get("engines")?.get("node")?.as_str()?;
+    let bad = |code| Finding::bad(Subject::Platform, "node", code);
+    let finding = match fits(have, want) {
+        Range::Fits => Finding::ok(
+            Subject::Platform,
+            "node",
+            format!("Node {have} fits {want}"),
+        ),
+        Range::Outside => bad(Code::CheckPlatform)
+            .with_message(format!("the plugin needs Node {want}"))
+            .with_cause(format!("this is Node {have}")),
+        Range::Invalid => bad(Code::CheckPackageRequirement).with_message(format!(
+            "\"{want}\" in engines.node is not a range of versions"
+        )),
     };
-    let Some(found) = find(name, dir) else {
-        let message = format!("package \"{name}\" is not installed");
-        return bad(Code::CheckPackageMissing)
-            .with_message(message)
-            .since(since);
+    Some(finding.since(since))
+}
+
+fn one(name: &str, range: &str, dir: &Path) -> Vec<Finding> {
+    let since = Instant::now();
+    let requirement = match range {
+        "*" | "" => name.to_owned(),
+        range => format!("{name}@{range}"),
     };
-    if !fits(&found.version, range) {
-        let message = format!("package \"{name}\" is {}, needed is {range}", found.version);
-        return bad(Code::CheckPackageVersion)
-            .with_message(message)
-            .since(since);
+    let remedy = format!("run npm install {requirement} in {}", dir.display());
+    let bad = |problem: Problem, remedy: &str| {
+        Finding::bad(Subject::Package, name, problem.code)
+            .with_message(problem.message)
+            .with_cause(problem.cause)
+            .with_remedy(remedy)
+            .since(since)
+    };
+    let found = match suits(name, range, dir) {
+        Ok(found) => found,
+        Err(problem) => return vec![bad(problem, &remedy)],
+    };
+    let message = format!("{} is installed", found.version);
+    let beneath = beneath(found);
+    if beneath.is_empty() {
+        return vec![Finding::ok(Subject::Package, name, message).since(since)];
     }
-    match missing_below(&found) {
-        Some((owner, needed)) => {
-            let message = format!(
-                "package \"{name}\" is there, but \"{needed}\", which {owner} needs, is not"
-            );
-            bad(Code::CheckPackageTransitive)
-                .with_message(message)
-                .since(since)
-        }
-        None => Finding::ok(
-            Subject::Package,
-            name,
-            format!("{} is installed", found.version),
-        )
-        .since(since),
-    }
+    let remedy = format!(
+        "run npm install in {}: what {name} needs is incomplete",
+        dir.display()
+    );
+    beneath.into_iter().map(|p| bad(p, &remedy)).collect()
 }
 
 /// `name@range`; a scope begins with `@` as well.
 fn split(requirement: &str) -> (&str, &str) {
     match requirement.char_indices().skip(1).find(|(_, c)| *c == '@') {
-        Some((at, _)) => (&requirement[..at], requirement[at + 1..].trim()),
+        Some((at, _)) => (requirement[..at].trim(), requirement[at + 1..].trim()),
         None => (requirement.trim(), "*"),
+    }
+}
+
+/// Why a package does not serve.
+struct Problem {
+    code: Code,
+    message: String,
+    cause: String,
+}
+
+/// The package that a requirement leads to, if it is the right one.
+fn suits(name: &str, range: &str, dir: &Path) -> Result<Package, Problem> {
+    let Some(found) = find(name, dir) else {
+        return Err(Problem {
+            code: Code::CheckPackageMissing,
+            message: format!("package \"{name}\" is not installed"),
+            cause: format!("no node_modules of {} or above holds it", dir.display()),
+        });
+    };
+    if let Some(why) = &found.broken {
+        return Err(Problem {
+            code: Code::CheckPackageBroken,
+            message: format!("the installation of package \"{name}\" is damaged"),
+            cause: why.clone(),
+        });
+    }
+    match fits(&found.version, range) {
+        Range::Fits => Ok(found),
+        Range::Invalid => Err(Problem {
+            code: Code::CheckPackageRequirement,
+            message: format!("\"{range}\" is not a range of versions that npm knows"),
+            cause: format!("it is asked of package \"{name}\""),
+        }),
+        Range::Outside => Err(Problem {
+            code: Code::CheckPackageVersion,
+            message: format!("package \"{name}\" is {}, needed is {range}", found.version),
+            cause: format!("{} is in {}", found.version, found.dir.display()),
+        }),
     }
 }
 
@@ -79,7 +151,8 @@ struct Package {
     name: String,
     version: String,
     dir: PathBuf,
-    needs: Vec<String>,
+    needs: BTreeMap<String, String>,
+    broken: Option<String>,
 }
 
 /// Looks where `require` looks: in `node_modules` of the folder and of each one above it.
@@ -88,103 +161,84 @@ fn find(name: &str, from: &Path) -> Option<Package> {
         return None;
     }
     from.ancestors()
-        .find_map(|dir| read(name, &dir.join("node_modules").join(name)))
+        .map(|dir| dir.join("node_modules").join(name))
+        .find(|dir| dir.is_dir())
+        .map(|dir| read(name, &dir))
 }
 
-fn read(name: &str, dir: &Path) -> Option<Package> {
-    let text = std::fs::read_to_string(dir.join("package.json")).ok()?;
-    let json: Map<String, Value> = serde_json::from_str(&text).ok()?;
-    let version = json
-        .get("version")
-        .and_then(Value::as_str)
-        .unwrap_or("0.0.0")
-        .to_owned();
-    let optional = json.get("optionalDependencies").and_then(Value::as_object);
-    let needs = json
-        .get("dependencies")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten();
-    let needs = needs
-        .map(|(name, _)| name.clone())
-        .filter(|name| !optional.is_some_and(|o| o.contains_key(name)))
-        .collect();
+fn read(name: &str, dir: &Path) -> Package {
     // A linked package looks for its own packages beside its real place.
-    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    Some(Package {
-        name: name.to_owned(),
-        version,
-        dir,
-        needs,
-    })
+    let real = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    match package_json(dir) {
+        Some(json) => Package::of(name, &json, &real),
+        None => Package {
+            broken: Some(format!(
+                "{} is missing, or is no JSON object",
+                dir.join("package.json").display()
+            )),
+            ..Package::of(name, &Map::new(), &real)
+        },
+    }
 }
 
-/// The first package below that is needed and not there: who needs it, and its name.
-fn missing_below(package: &Package) -> Option<(String, String)> {
-    let mut seen = HashSet::new();
-    let mut queue = vec![(
-        package.name.clone(),
-        package.dir.clone(),
-        package.needs.clone(),
-    )];
-    while let Some((owner, dir, needs)) = queue.pop() {
-        for name in needs {
-            let Some(found) = find(&name, &dir) else {
-                return Some((owner, name));
-            };
-            if seen.len() < MOST && seen.insert(found.dir.clone()) {
-                queue.push((name, found.dir, found.needs));
+fn package_json(dir: &Path) -> Option<Map<String, Value>> {
+    let text = std::fs::read_to_string(dir.join("package.json")).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+impl Package {
+    fn of(name: &str, json: &Map<String, Value>, dir: &Path) -> Self {
+        let object = |key: &str| json.get(key).and_then(Value::as_object);
+        let optional = object("optionalDependencies");
+        let meta = object("peerDependenciesMeta");
+        let may_lack =
+            |peer: &str| meta.is_some_and(|m| m.get(peer).is_some_and(|p| p["optional"] == true));
+        let needs = object("dependencies").into_iter().flatten();
+        let needs = needs.filter(|(name, _)| !optional.is_some_and(|o| o.contains_key(*name)));
+        let peers = object("peerDependencies").into_iter().flatten();
+        let peers = peers.filter(|(name, _)| !may_lack(name));
+        let text = |(name, range): (&String, &Value)| {
+            (name.clone(), range.as_str().unwrap_or("*").to_owned())
+        };
+        let version = json.get("version").and_then(Value::as_str);
+        Self {
+            name: name.to_owned(),
+            version: version.unwrap_or("0.0.0").to_owned(),
+            dir: dir.to_owned(),
+            needs: needs.chain(peers).map(text).collect(),
+            broken: None,
+        }
+    }
+}
+
+/// What is needed below and does not serve, each with the shortest chain that leads there.
+fn beneath(package: Package) -> Vec<Problem> {
+    let (mut seen, mut problems) = (HashSet::from([package.dir.clone()]), Vec::new());
+    let name = package.name.clone();
+    let mut queue = VecDeque::from([(name.clone(), package)]);
+    while let Some((chain, owner)) = queue.pop_front() {
+        for (needed, range) in &owner.needs {
+            let link = format!("{chain} -> {needed}");
+            match suits(needed, range, &owner.dir) {
+                Ok(found) if seen.len() < MOST && seen.insert(found.dir.clone()) => {
+                    queue.push_back((link, found));
+                }
+                Ok(_) => {}
+                // A mistake of that package's author, which npm passed over as well.
+                Err(problem) if problem.code == Code::CheckPackageRequirement => {}
+                Err(problem) if problems.len() < MOST_PROBLEMS => problems.push(Problem {
+                    code: Code::CheckPackageTransitive,
+                    message: format!(
+                        "package \"{name}\" is there, but \"{needed}\", which {} needs, is not usable",
+                        owner.name
+                    ),
+                    cause: format!("{link}: {}", problem.message),
+                }),
+                Err(_) => return problems,
             }
         }
     }
-    None
-}
-
-/// Whether a version is in an npm range. A range that is none (a tag, a URL) is not judged.
-fn fits(version: &str, range: &str) -> bool {
-    let Ok(version) = Version::parse(version) else {
-        return true;
-    };
-    let mut alternatives = range
-        .split("||")
-        .map(|one| requirement(one.trim()))
-        .peekable();
-    alternatives.any(|one| one.is_none_or(|r| r.matches(&version)))
-}
-
-fn requirement(range: &str) -> Option<VersionReq> {
-    if range.is_empty() {
-        return Some(VersionReq::STAR);
-    }
-    let text = match range.split_once(" - ") {
-        Some((low, high)) => format!(">={}, <={}", low.trim(), high.trim()),
-        None => comparators(range),
-    };
-    VersionReq::parse(&text).ok()
-}
-
-/// npm separates comparators by spaces, and its bare `1.2` means exactly that.
-fn comparators(range: &str) -> String {
-    let mut out: Vec<String> = Vec::new();
-    for word in range.split_whitespace() {
-        let open = out
-            .last()
-            .is_some_and(|last| last.ends_with(['>', '<', '=', '^', '~']));
-        match (open, word.trim_start_matches('v')) {
-            (true, bare) => out
-                .last_mut()
-                .into_iter()
-                .for_each(|last| last.push_str(bare)),
-            (false, bare)
-                if bare.starts_with(|c: char| c.is_ascii_digit())
-                    && !bare.contains(['x', 'X', '*']) =>
-            {
-                out.push(format!("={bare}"));
-            }
-            (false, bare) => out.push(bare.to_owned()),
-        }
-    }
-    out.join(", ")
+    problems
 }
 
 #[cfg(test)]
@@ -192,30 +246,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn npm_ranges_mean_what_npm_says() {
-        for (version, range, expected) in [
-            ("1.2.3", "^1.0.0", true),
-            ("2.0.0", "^1.0.0", false),
-            ("1.2.9", "1.2", true),
-            ("1.3.0", "1.2", false),
-            ("1.3.0", "1.2.3", false),
-            ("1.2.3", ">=1.2 <2", true),
-            ("2.1.0", ">= 1.2 < 2", false),
-            ("3.0.0", "^1.0.0 || ^3.0.0", true),
-            ("1.5.0", "1.2.0 - 1.9.0", true),
-            ("1.5.0", "1.x", true),
-            ("9.9.9", "latest", true),
-            ("9.9.9", "*", true),
-        ] {
-            assert_eq!(fits(version, range), expected, "{version} in {range}");
-        }
-    }
-
-    #[test]
     fn scopes_are_no_ranges() {
         assert_eq!(split("@a/b@^1"), ("@a/b", "^1"));
         assert_eq!(split("@a/b"), ("@a/b", "*"));
         assert_eq!(split("c@ >=1 <2"), ("c", ">=1 <2"));
+        assert_eq!(split("d@npm:@e/f@^2"), ("d", "npm:@e/f@^2"));
         assert!(find("../../etc", Path::new("/")).is_none());
     }
 }

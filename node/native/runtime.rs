@@ -3,10 +3,12 @@
 use crate::guard::{Thrown, guard, thrown};
 use crate::heap;
 use crate::loader::{Desk, NodeLoader};
+use crate::packages;
 use crate::seats::Seats;
 use crate::signal::{Signal, Words};
 use crate::ticket::{Facts, Open, Tickets};
 use crate::words::{Answered, Options, Told, read};
+use napi::Env;
 use napi::bindgen_prelude::{Float64Array, Function};
 use napi_derive::napi;
 use parking_lot::Mutex;
@@ -71,6 +73,7 @@ impl NativeRuntime {
     /// `options` is JSON; with `logs`, log records are signalled too. `facts` takes four numbers.
     #[napi(constructor)]
     pub fn new(
+        env: Env,
         options: String,
         logs: bool,
         signal: Function<'_, Words, ()>,
@@ -80,6 +83,9 @@ impl NativeRuntime {
             Arc::new(Signal::new(&signal).map_err(|e| {
                 thrown(&Error::new(Code::RuntimeInternal).with_message(e.to_string()))
             })?);
+        if let Ok(node) = env.get_node_version() {
+            packages::note_node(format!("{}.{}.{}", node.major, node.minor, node.patch));
+        }
         guard(|| {
             let mut options = read::<Options>(&options)?;
             let program = std::mem::take(&mut options.worker);
@@ -178,6 +184,29 @@ impl NativeRuntime {
         })
     }
 
+    /// Checks what the manifest at `path`, or one given as JSON, asks for; signals `done` with the
+    /// findings. Nothing is loaded.
+    #[napi]
+    pub fn check(
+        &self,
+        id: f64,
+        path: Option<String>,
+        manifest: Option<String>,
+        dir: Option<String>,
+    ) -> Result<(), Thrown> {
+        let core = self.core.clone();
+        self.aside(id, move || {
+            let mut parsed = match path {
+                Some(path) => Manifest::from_path(Path::new(&path))?,
+                None => Manifest::from_json_str(&manifest.unwrap_or_default())?,
+            };
+            if let Some(dir) = dir {
+                parsed.manifest.dir = Some(PathBuf::from(dir));
+            }
+            Ok(to_json(&core.check(&parsed.manifest)))
+        })
+    }
+
     /// Begins a plugin's next generation; signals `done` with the report.
     #[napi]
     pub fn restart(&self, id: f64, name: String) -> Result<(), Thrown> {
@@ -263,7 +292,7 @@ fn offer_processes(core: &CoreRuntime, program: &[String]) -> Result<()> {
 
     if let Some((path, args)) = program.split_first() {
         let loader = WorkerLoader::new(Program::new(path).with_args(args))?;
-        let loader = loader.with_checks(crate::packages::check);
+        let loader = loader.with_checks(packages::check);
         core.set_worker_loader(Kind::Node, Arc::new(loader), false);
     }
     Ok(())

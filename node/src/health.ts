@@ -1,4 +1,5 @@
 /** Health over HTTP, for `node:http`, Express and Fastify. Built from the core's snapshot: it runs no plugin, takes no lock and never answers 500. */
+import type { Finding } from "./finding";
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 /** What the core says of one plugin; `GET /v1/plugins` lists these. */
@@ -26,7 +27,7 @@ export interface PluginHealth {
   readonly late_results: number;
   readonly quarantined: boolean;
   readonly last_error: unknown;
-  readonly findings: readonly unknown[];
+  readonly findings: readonly Finding[];
   readonly assumptions: readonly unknown[];
   readonly tools: readonly string[];
 }

@@ -30,6 +30,7 @@ export interface NativeRuntime {
   loadManifest(id: number, manifest: string, dir: string | null, tag: string | null, assumptions: string): void;
   loadBroken(name: string, fault: string): string;
   parse(path: string): string;
+  check(id: number, path: string | null, manifest: string | null, dir: string | null): void;
   restart(id: number, name: string): void;
   unload(name: string): void;
   close(): void;

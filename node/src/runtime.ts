@@ -5,6 +5,7 @@ import { Door, type LogRecord } from "./door";
 import type { EventBus } from "./event_bus";
 import type { ToolSpec } from "./executor/executor";
 import type { Handler } from "./executor/inline";
+import type { Finding } from "./finding";
 import type { HealthSource, PluginHealth, Summary } from "./health";
 import type { ErrorValue, Outcome } from "./outcome";
 import { fromNative, native } from "./plugward_error";
@@ -30,7 +31,7 @@ export interface LoadReport {
   readonly state: PluginHealth["state"];
   readonly generation: number;
   readonly error: ErrorValue | null;
-  readonly findings: readonly unknown[];
+  readonly findings: readonly Finding[];
   readonly assumptions: readonly { readonly key: string; readonly message: string }[];
   readonly took_ms: number;
 }
@@ -122,6 +123,16 @@ export class Runtime implements HealthSource {
     if (report.generation === 0) this.#door.configs.delete(tag);
     else this.#tags.set(manifest.name, tag);
     return report;
+  }
+
+  /**
+   * All findings about a manifest: its path or its plugin's folder, or the manifest itself, whose paths are relative to
+   * `dir` (default the working directory). Nothing is loaded or imported. Rejects for a manifest that cannot be read.
+   */
+  async check(source: string | ManifestObject, options: { readonly dir?: string } = {}): Promise<Finding[]> {
+    const [path, manifest] = typeof source === "string" ? [resolve(source), null] : [null, JSON.stringify(source)];
+    const dir = manifest === null ? null : (options.dir ?? process.cwd());
+    return JSON.parse(await this.#door.ask((id) => this.#door.native.check(id, path, manifest, dir))) as Finding[];
   }
 
   /** @internal Reads a manifest without loading it. */

@@ -142,6 +142,11 @@ static void manifests(void) {
             contains(plugward_string_bytes(out), "\"PW-ENV-001\""),
         "the dependency check finds what is missing");
   plugward_string_free(out);
+  CHECK(FINE(plugward_check_manifest(
+            text("{\"name\": \"a\", \"kind\": \"native\", \"entrypoint\": \"a.so\", \"dependencies\": [\"torch\"]}"), &out)) &&
+            contains(plugward_string_bytes(out), "1 packages were not looked at"),
+        "packages that this door cannot look at are no clean bill");
+  plugward_string_free(out);
   CHECK(raised(plugward_check_path(text("/nowhere/at/all"), &out), PLUGWARD_CODE_MANIFEST_NOT_FOUND),
         "a check of a path that is not there");
   CHECK(FINE(plugward_permissions_manifest(
