@@ -60,10 +60,12 @@ def _status(reports: list[dict[str, Any]]) -> int:
 def _checked(candidate: dict[str, Any], deep: bool, import_timeout: float, progress: _Bars) -> dict[str, Any]:
     error = candidate["error"]
     findings: list[dict[str, Any]] = []
+    permissions = None
     if error is None:
         checker = plugward.DependencyChecker()
         try:
             findings = checker.check(candidate["path"], deep=deep, import_timeout=import_timeout, progress=progress)
+            permissions = plugward.describe_permissions(candidate["path"])
         except PlugwardError as wrong:
             error = {"code": wrong.code, "message": str(wrong), "remedy": wrong.remedy}
     ok = error is None and all(finding["ok"] for finding in findings)
@@ -73,6 +75,7 @@ def _checked(candidate: dict[str, Any], deep: bool, import_timeout: float, progr
         "ok": ok,
         "error": error,
         "findings": findings,
+        "permissions": permissions,
     }
 
 
@@ -124,6 +127,18 @@ def _show(out: Console, report: dict[str, Any]) -> None:
         mark = Text("ok", "green") if one["ok"] else Text(one["code"], "red")
         table.add_row(mark, one["kind"], Text(one["subject"]), _told(one))
     out.print(table)
+    out.print(_permissions(report["permissions"]))
+
+
+def _permissions(described: dict[str, Any]) -> Table:
+    """What it may do, with the line of the manifest that says so; limits that are not set are left out."""
+    table = Table("what it may do", "held by", "in the manifest")
+    for clause in described["clauses"]:
+        if clause["allowed"] == "everything" and clause["line"].startswith("limits."):
+            continue
+        held = Text(clause["mechanism"], "" if clause["enforced"] else "yellow")
+        table.add_row(Text(clause["text"]), held, clause["line"])
+    return table
 
 
 def _told(finding: dict[str, Any]) -> Text:

@@ -2,7 +2,7 @@
 
 use crate::convert;
 use crate::error::OrRaise;
-use plugward_core::manifest::{Manifest, Parsed, SCHEMA, discover};
+use plugward_core::manifest::{Isolation, Kind, Manifest, Parsed, SCHEMA, discover};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::path::PathBuf;
@@ -44,7 +44,12 @@ pub(crate) fn describe_permissions<'py>(
     py: Python<'py>,
     source: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let found = parsed(source)?;
+    let mut found = parsed(source)?;
+    // What this door's runtimes give to plugins that name none (see `worker::offer`).
+    let by_default = matches!(found.manifest.kind, Kind::Python | Kind::Native);
+    if cfg!(target_os = "linux") && by_default && found.manifest.isolation.is_none() {
+        found.manifest.isolation = Some(Isolation::Process);
+    }
     let described = py.detach(|| plugward_core::permissions::describe(&found.manifest));
     convert::serialised(py, &described)
 }

@@ -91,6 +91,24 @@ def test_json(tmp_path: Path) -> None:
     assert one["ok"] == all(finding["ok"] for finding in one["findings"])
 
 
+def test_what_a_plugin_may_do(tmp_path: Path) -> None:
+    permissions = {"network": True, "write": ["/somewhere/else"]}
+    plugin(tmp_path, "one", isolation="process", permissions=permissions, limits={"memory_mb": 300})
+    shown = check(tmp_path, COLUMNS="200").stdout
+    for word in ("uses the network", "permissions.network", "/somewhere/else", "starts no process", "300 MiB"):
+        assert word in shown
+    assert "limits.cpu_s" not in shown, "limits that are not set"
+    plugin(tmp_path / "more", "silent")
+    plugin(tmp_path / "more", "thread", isolation="thread")
+    silent, thread = json.loads(check(tmp_path / "more", "--json").stdout)
+    assert silent["permissions"]["confined"] == (sys.platform == "linux"), "it names no isolation"
+    assert not thread["permissions"]["confined"]
+    (report,) = json.loads(check(tmp_path, "--json").stdout)
+    assert {"permissions.read", "permissions.write", "limits.cpu_s"} <= {
+        clause["line"] for clause in report["permissions"]["clauses"]
+    }
+
+
 def test_deep(tmp_path: Path) -> None:
     site = SiteFolder(tmp_path / "site")
     site.add("alpha", code="import os; os.abort()")
