@@ -177,7 +177,8 @@ typedef struct plugward_plugin {
   /** The ABI version it was compiled against. */
   uint32_t abi_version;
   /**
-   * Makes one instance from its manifest (JSON text). Called once a generation.
+   * Makes one instance from its manifest (JSON text, with the manifest's folder as `dir`). Called
+   * once a generation.
    * A failure may be described through `reply`.
    */
   plugward_status (*create)(const plugward_host *host,

@@ -76,7 +76,8 @@ pub struct Plugin {
     pub struct_size: u32,
     /// The ABI version it was compiled against.
     pub abi_version: u32,
-    /// Makes one instance from its manifest (JSON text). Called once a generation.
+    /// Makes one instance from its manifest (JSON text, with the manifest's folder as `dir`). Called
+    /// once a generation.
     /// A failure may be described through `reply`.
     pub create: Option<
         unsafe extern "C" fn(

@@ -65,7 +65,7 @@ impl TableExecutor {
         let restore = restore_of(table)?;
         let mut host = Box::new((host::table(&context), context));
         host.0.context = (&raw mut host.1).cast();
-        let text = manifest.to_value().to_string();
+        let text = described(manifest).to_string();
         let mut pointer = std::ptr::null_mut();
         let mut answer = Answer::default();
         let reply = answer.as_reply();
@@ -114,6 +114,16 @@ fn restore_of(table: &Plugin) -> Result<Option<RestoreFn>> {
         _ => Err(Error::new(Code::NativeTable)
             .with_message("its plugward.restore/1 table is too small, or restore is NULL")),
     }
+}
+
+/// The manifest as the plugin gets it: with `dir`, the folder that its paths are relative to.
+fn described(manifest: &Manifest) -> serde_json::Value {
+    let mut value = manifest.to_value();
+    if let (Some(dir), Some(map)) = (&manifest.dir, value.as_object_mut()) {
+        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+        map.insert("dir".into(), dir.to_string_lossy().into());
+    }
+    value
 }
 
 /// Turns the answer of a load step into a result.

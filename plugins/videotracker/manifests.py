@@ -1,0 +1,112 @@
+"""Writes gpu/manifest.json and cpu/manifest.json: one plugin, two places to run, every model pinned by its sha256.
+
+python plugins/videotracker/manifests.py [--check]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+MODELS = {"detector": "detector.pt", "pitch": "pitch.pt"}
+
+IMAGE: dict[str, Any] = {
+    "image_bytes": {"description": "an image file as base64 or bytes, or an array of rows x columns x 3 (RGB, uint8)"},
+    "image_path": {"type": ["string", "null"], "description": "an image file, instead of image_bytes"},
+}
+VIDEO: dict[str, Any] = {
+    "video_path": {"type": "string", "minLength": 1, "description": "a video file"},
+    "output_path": {"type": ["string", "null"], "description": "where the annotated video goes"},
+}
+COMMON: dict[str, Any] = {
+    "device": {"type": ["string", "null"], "description": "cpu, cuda or cuda:N; null: config.device"},
+    "annotated": {"type": ["boolean", "null"], "description": "also answer a picture or video with the results in it"},
+}
+STREAM: dict[str, Any] = {
+    "stream": {
+        "type": ["string", "null"],
+        "maxLength": 256,
+        "description": "whose objects these are: frames of one camera belong to one stream",
+    },
+    "reset": {"type": ["boolean", "null"], "description": "forget the stream's objects first"},
+}
+
+TOOLS = [
+    ("player_detection", "Where are the players in an image?", False, False),
+    ("player_tracking", "Who is who in the next image of a stream?", False, True),
+    ("ball_detection", "Where is the ball in an image?", False, False),
+    ("pitch_detection", "Where in an image is the pitch?", False, False),
+    ("radar", "Where on the pitch are the players of an image?", False, True),
+    ("video_player_tracking", "Who is who, in every frame of a video?", True, True),
+    ("video_ball_detection", "Where is the ball, in every frame of a video?", True, False),
+    ("video_pitch_detection", "Where is the pitch, in every frame of a video?", True, False),
+    ("video_radar", "Where on the pitch is everybody, in every frame of a video?", True, True),
+]
+
+
+def tool(name: str, description: str, *, video: bool, stream: bool) -> dict[str, Any]:
+    """One entry of `tools`."""
+    properties = {**(VIDEO if video else IMAGE), **COMMON, **(STREAM if stream else {})}
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    if video:
+        schema["required"] = ["video_path"]
+    # A host sends arguments under its own names (frame, image); the plugin reads them, so more are allowed.
+    made: dict[str, Any] = {"id": name, "description": description, "input_schema": schema}
+    if video:
+        made["deadline_ms"] = 600_000
+    return made
+
+
+def pin(name: str) -> dict[str, str]:
+    """A model, pinned."""
+    digest = hashlib.sha256((HERE / "models" / name).read_bytes()).hexdigest()
+    return {"path": f"../models/{name}", "sha256": digest, "format": "torchscript"}
+
+
+def manifest(*, gpu: bool) -> dict[str, Any]:
+    """One of the two."""
+    made: dict[str, Any] = {
+        "$schema": "../../../docs/manifest.schema.json",
+        "name": "videotracker" if gpu else "videotracker_cpu",
+        "version": "0.1.0",
+        "description": "Players, ball, pitch and radar of images and videos"
+        + (", on an NVIDIA GPU." if gpu else ", on the processor: slower, but everywhere."),
+        "kind": "native",
+        "entrypoint": "../libvideotracker.so",
+        "isolation": "process",
+    }
+    if gpu:
+        made |= {"requires_gpu": True, "gpu": {"min_memory_mb": 1000, "min_compute": "7.5"}}
+    made |= {
+        "models": {name: pin(file) for name, file in MODELS.items() if (HERE / "models" / file).is_file()},
+        "config": {"device": "cuda", "half": True, "batch": 8} if gpu else {"device": "cpu"},
+        "limits": {"deadline_ms": 30_000, "memory_mb": 8192 if gpu else 4096, "concurrency": 2},
+        # ffmpeg is a program of its own; it may write to the scratch folder and nowhere else.
+        "permissions": {"subprocess": True, "network": False, "write": [], "devices": ["gpu"] if gpu else []},
+        "tools": [tool(name, text, video=video, stream=stream) for name, text, video, stream in TOOLS],
+    }
+    return made
+
+
+def main() -> int:
+    """Write both, or say that they are not what would be written."""
+    stale = []
+    for gpu, folder in ((True, "gpu"), (False, "cpu")):
+        path = HERE / folder / "manifest.json"
+        text = json.dumps(manifest(gpu=gpu), indent=2) + "\n"
+        if "--check" not in sys.argv:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        elif not path.is_file() or path.read_text() != text:
+            stale.append(path)
+    for path in stale:
+        print(f"{path} is stale: run python plugins/videotracker/manifests.py", file=sys.stderr)
+    return len(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+//! The tools for one image.
+
+use super::args::to_base64;
+use super::engine::Workspace;
+use super::render::Telling;
+use super::{Call, Engine, Search, stream_key};
+use crate::fault::Result;
+use crate::track::Tracker;
+use serde_json::{Value, json};
+
+/// The stream of callers that name none.
+const DEFAULT_STREAM: &str = "default";
+
+impl Engine {
+    pub(super) fn image(&self, search: Search, call: &Call<'_>) -> Result<Value> {
+        let settings = &self.configured.settings;
+        let device = call.device()?.unwrap_or(self.device);
+        let (annotated, stream, reset) = (call.annotated()?, call.stream()?, call.reset()?);
+        let mut frame = call.image(settings.max_pixels)?;
+        let metas = self.meta(search, device)?;
+        let frames = std::slice::from_ref(&frame);
+        let mut scenes = self.look(search, frames, device, &mut Workspace::default())?;
+        let mut scene = scenes.pop().unwrap_or_default();
+        let stream = match search {
+            Search::Tracks => Some(stream.unwrap_or(DEFAULT_STREAM)),
+            Search::Radar => stream,
+            _ => None,
+        };
+        let telling = Telling {
+            search,
+            metas: &metas,
+            least: settings.confidence,
+        };
+        let mut told = serde_json::Map::new();
+        if let Some(stream) = stream {
+            let key = stream_key(stream);
+            if reset {
+                self.streams().remove(&key);
+            }
+            scene.tracks = self.follow(&key, &scene.detections);
+            let frames = self.streams().get(&key).map_or(1, Tracker::frames);
+            let at = frames.saturating_sub(1);
+            told.insert("frame_index".into(), json!(at));
+            told.insert("stream".into(), json!(stream));
+        }
+        told.extend(telling.scene(&scene));
+        told.insert("width".into(), json!(frame.width));
+        told.insert("height".into(), json!(frame.height));
+        told.insert("device".into(), json!(device.to_string()));
+        if annotated {
+            let picture = match search {
+                Search::Radar => telling.radar(&scene).png()?,
+                _ => {
+                    telling.annotate(&scene, &mut frame);
+                    frame.png()?
+                }
+            };
+            told.insert("annotated_frame".into(), json!(to_base64(&picture)));
+            told.insert("annotated_format".into(), json!("png"));
+        }
+        Ok(Value::Object(told))
+    }
+}
