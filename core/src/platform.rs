@@ -30,6 +30,12 @@ fn watch_forks() {
     });
 }
 
+/// For a fork that was made without the C library, whose handlers do not run then.
+#[cfg(target_os = "linux")]
+pub(crate) fn note_fork() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
 #[cfg(not(unix))]
 fn watch_forks() {}
 

@@ -24,9 +24,11 @@ __all__ = [
     "describe_exception",
     "describe_permissions",
     "discover_plugins",
+    "fork_taint",
     "interpreter_ends",
     "read_manifest",
     "run_sandboxed",
+    "serve_forks",
     "serve_worker",
 ]
 
@@ -220,6 +222,8 @@ class Runtime:
     def __enter__(self) -> Runtime: ...
     def __exit__(self, *_exc: object) -> None: ...
 
+def fork_taint() -> str | None: ...
+def serve_forks(unfit: str | None, notes: builtins.list[str]) -> tuple[str, str | None] | None: ...
 def serve_worker(native: bool = False) -> int: ...
 def check_manifest(
     source: str | PathLike[str] | Mapping[str, Any],

@@ -1,6 +1,6 @@
-"""The worker process of Python plugins: `python -m plugward.worker`, started by a runtime.
+"""The worker process of Python plugins, started by a runtime; of no use by hand.
 
-Its standard input is the memory that it shares with its host; it is of no use by hand.
+Its standard input is the memory that it shares with its host; as a fork-server, the socket to it.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ import os
 import sys
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Serve the host until it says stop, then end without waiting for the plugin's threads."""
     faulthandler.enable()
-    here = sys.path[0]
     known = set(sys.path)
-    hosts = [folder for folder in os.environ.get("PLUGWARD_PATH", "").split(os.pathsep) if folder]
-    sys.path += [folder for folder in hosts if folder not in known]
-    # What must stay readable where permissions.read names folders; the working folder, which `-m` puts first, need not.
-    own = [folder for folder in sys.path if folder in hosts or folder != here]
-    os.environ["PLUGWARD_PATH"] = os.pathsep.join([*own, sys.prefix, sys.base_prefix])
+    for folder in os.environ.pop("PLUGWARD_PATH", "").split(os.pathsep):
+        if folder and folder not in known:
+            sys.path.append(folder)
     from plugward import _native
 
-    status = _native.serve_worker("native" in sys.argv[1:])
+    if arguments[:1] == ["fork"]:
+        from plugward import forkserver
+
+        forkserver.main([name for name in arguments[1].split(",") if name])
+    status = _native.serve_worker("native" in arguments[:1])
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
@@ -30,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -11,6 +11,8 @@ mod ending;
 mod error;
 mod executor;
 mod fault;
+#[cfg(target_os = "linux")]
+mod forkserver;
 mod interrupt;
 mod invoke;
 #[cfg(target_os = "linux")]
@@ -24,6 +26,8 @@ mod meeting;
 mod names;
 mod outcome;
 mod pending;
+#[cfg(target_os = "linux")]
+mod preload;
 mod progress;
 mod raw;
 mod report;
@@ -62,6 +66,11 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(sandbox::run_sandboxed, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox::describe_exception, module)?)?;
     module.add_function(wrap_pyfunction!(worker::serve_worker, module)?)?;
+    #[cfg(target_os = "linux")]
+    {
+        module.add_function(wrap_pyfunction!(forkserver::fork_taint, module)?)?;
+        module.add_function(wrap_pyfunction!(forkserver::serve_forks, module)?)?;
+    }
     module.add_function(wrap_pyfunction!(ending::interpreter_ends, module)?)?;
     Ok(())
 }

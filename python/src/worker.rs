@@ -5,41 +5,123 @@ use plugward_core::Runtime as Core;
 use plugward_core::error::Result;
 use pyo3::prelude::*;
 
+/// Begins a worker with the host's own `plugward`, in whatever interpreter and without the host's
+/// other packages. Arguments: the folder of the package, then what to do.
+#[cfg(target_os = "linux")]
+const BEGIN: &str = "\
+import sys
+sys.path[:] = [p for p in sys.path if p]
+if sys.version_info < (3, 10) or sys.implementation.name != 'cpython':
+    sys.exit('plugward needs CPython 3.10 or newer, this is ' + sys.implementation.name + ' ' + sys.version.split()[0])
+import importlib.util
+place = sys.argv[1]
+spec = importlib.util.spec_from_file_location('plugward', place + '/__init__.py', submodule_search_locations=[place])
+package = importlib.util.module_from_spec(spec)
+sys.modules['plugward'] = package
+spec.loader.exec_module(package)
+from plugward import worker
+arguments = sys.argv[2:]
+sys.argv[:] = ['']
+worker.main(arguments)
+";
+
+/// What the host knows of its own interpreter.
+#[cfg(target_os = "linux")]
+struct Surroundings {
+    python: String,
+    package: String,
+    path: Option<std::ffi::OsString>,
+}
+
+#[cfg(target_os = "linux")]
+impl Surroundings {
+    /// `None` where the interpreter does not know its own program (an embedded one).
+    fn look(py: Python<'_>) -> PyResult<Option<Self>> {
+        let sys = py.import("sys")?;
+        let python = sys.getattr("executable")?.extract::<Option<String>>()?;
+        let Some(python) = python.filter(|p| !p.is_empty()) else {
+            return Ok(None);
+        };
+        let file: String = py.import("plugward")?.getattr("__file__")?.extract()?;
+        let package = std::path::Path::new(&file).parent();
+        let package = package
+            .unwrap_or(std::path::Path::new(""))
+            .to_string_lossy();
+        let path: Vec<String> = sys.getattr("path")?.extract().unwrap_or_default();
+        Ok(Some(Self {
+            python,
+            package: package.into_owned(),
+            path: std::env::join_paths(path.iter().filter(|p| !p.is_empty())).ok(),
+        }))
+    }
+
+    /// The interpreter that does `what`.
+    fn program(&self, what: &str) -> plugward_core::worker::Program {
+        use plugward_core::worker::Program;
+        let mut program = Program::new(&self.python).with_args(["-c", BEGIN, &self.package, what]);
+        let path = self.path.clone().map(|path| ("PLUGWARD_PATH".into(), path));
+        program.env.extend(path);
+        program
+    }
+
+    /// What runs a plugin: the host's interpreter with the host's import path, or the plugin's own
+    /// with nothing of the host's but `plugward` itself.
+    fn of(&self, manifest: &plugward_core::manifest::Manifest) -> plugward_core::worker::Program {
+        use plugward_core::worker::Forks;
+        let mut program = self.program("worker");
+        if let Some(own) = manifest.python_interpreter() {
+            program.path = std::path::absolute(&own).unwrap_or(own);
+            program.env.clear();
+            program.without = [
+                "PYTHONPATH",
+                "PYTHONHOME",
+                "PYTHONEXECUTABLE",
+                "VIRTUAL_ENV",
+            ]
+            .map(Into::into)
+            .to_vec();
+            let home = program.path.parent().and_then(std::path::Path::parent);
+            if let Some(home) = home.filter(|h| h.join("pyvenv.cfg").is_file()) {
+                let home = home.as_os_str().to_owned();
+                program.env.push(("VIRTUAL_ENV".into(), home));
+            }
+        }
+        program.forks = Some(Forks {
+            args: ["-c", BEGIN, &self.package, "fork"]
+                .map(Into::into)
+                .to_vec(),
+            preload: crate::preload::modules(&manifest.dependencies),
+        });
+        program
+    }
+}
+
 /// Gives plugins of kind `python` that come as a manifest a process of their own, unless they ask
-/// for less: the host's own interpreter, with the host's own import path. Native plugins get
+/// for less: the host's own interpreter with the host's own import path, or the one that
+/// the manifest names. Native plugins get
 /// `plugward-worker` where it is found, this interpreter otherwise.
 #[cfg(target_os = "linux")]
 pub(crate) fn offer(py: Python<'_>, core: &Core) -> PyResult<Result<()>> {
     use plugward_core::manifest::Kind;
     use plugward_core::worker::{Program, WorkerLoader};
-    use pyo3::types::PyList;
     use std::sync::Arc;
 
-    let sys = py.import("sys")?;
-    let Some(python) = sys.getattr("executable")?.extract::<Option<String>>()? else {
+    let Some(here) = Surroundings::look(py)? else {
         return Ok(Ok(()));
     };
-    if python.is_empty() {
-        return Ok(Ok(()));
-    }
-    let path = sys.getattr("path")?.cast_into::<PyList>()?;
-    let path: Vec<String> = path.iter().filter_map(|p| p.extract().ok()).collect();
-    let mut program = Program::new(python).with_args(["-m", "plugward.worker"]);
-    if let Ok(joined) = std::env::join_paths(path.iter().filter(|p| !p.is_empty())) {
-        program.env.push(("PLUGWARD_PATH".into(), joined));
-    }
     if Program::native().is_none() {
         // Without a `plugward-worker` the interpreter serves native plugins as well.
-        let native = program.clone().with_args(["native"]);
-        match WorkerLoader::new(native) {
+        match WorkerLoader::new(here.program("native")) {
             Ok(loader) => core.set_worker_loader(Kind::Native, Arc::new(loader), true),
             Err(error) => return Ok(Err(error)),
         }
     }
-    Ok(WorkerLoader::new(program).map(|loader| {
-        let loader = loader.with_checks(check::packages);
-        core.set_worker_loader(Kind::Python, Arc::new(loader), true);
-    }))
+    Ok(
+        WorkerLoader::choosing(move |manifest| here.of(manifest)).map(|loader| {
+            let loader = loader.with_checks(check::packages);
+            core.set_worker_loader(Kind::Python, Arc::new(loader), true);
+        }),
+    )
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -252,6 +252,9 @@ pub trait Loader: Send + Sync + 'static {
         false
     }
 
+    /// The runtime is closed: no more generations will be asked for.
+    fn close(&self) {}
+
     /// Prepares threads that run this kind of plugin.
     fn thread_host(&self) -> Option<Arc<dyn ThreadHost>> {
         None

@@ -214,13 +214,18 @@ impl Runtime {
         let notice = death_notice(plugin, number);
         let made = self.prepared(plugin, &source, number, notice);
         plugin.set_findings(number, made.findings);
-        plugin.generation.store(Some(made.generation?));
+        let generation = Some(made.generation?);
+        plugin.generation.store(generation.clone());
         plugin
             .ready_ns
             .store(crate::deadline::now_ns(), Ordering::Relaxed);
         match plugin.word.apply(number, Event::Ready) {
             Ok(_) => Ok(()),
-            Err(seen) => Err(failed(plugin.forbidden(seen, Event::Ready))),
+            Err(seen) => {
+                // Somebody began a newer one or ended the plugin: nothing of this one may stay.
+                plugin.generation.compare_and_swap(&generation, None);
+                Err(failed(plugin.forbidden(seen, Event::Ready)))
+            }
         }
     }
 

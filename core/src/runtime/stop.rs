@@ -82,6 +82,8 @@ impl Runtime {
                 ended.iter().for_each(|g| wait_ended(Some(g), until));
             }
         }
+        let loaders: Vec<_> = self.0.workers.lock().values().cloned().collect();
+        loaders.iter().for_each(|(loader, _)| loader.close());
         self.0.watchdog.close();
         let _ = self.0.services.log.flush(self.0.options.close_patience);
         self.0.services.log.close();

@@ -248,11 +248,13 @@ impl Runtime {
         let checkpoints = spare.checkpoints;
         let generation =
             Generation::new(number, manifest, executor_of_it, tools, None, checkpoints);
-        plugin.generation.store(Some(Arc::new(generation)));
+        let generation = Some(Arc::new(generation));
+        plugin.generation.store(generation.clone());
         plugin
             .ready_ns
             .store(crate::deadline::now_ns(), Ordering::Relaxed);
         if plugin.word.apply(number, Event::Ready).is_err() {
+            plugin.generation.compare_and_swap(&generation, None);
             return;
         }
         if !executor.is_alive() {
@@ -305,7 +307,9 @@ impl Runtime {
         loop {
             let source = plugin.source.load_full();
             let most = wanted(&source.manifest) as usize;
-            let unfit = plugin.removed.load(Ordering::Acquire)
+            let idle = matches!(plugin.status().state, State::Loaded | State::Unavailable);
+            let unfit = idle
+                || plugin.removed.load(Ordering::Acquire)
                 || plugin.supervision.lock().quarantined().is_some()
                 || plugin.status().state == State::Unavailable
                 || self.usable().is_err();

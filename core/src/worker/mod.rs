@@ -15,6 +15,7 @@
 //! [`Loader`]: crate::call::Loader
 
 mod denial;
+mod fork;
 mod guest;
 mod host;
 mod order;
@@ -23,8 +24,8 @@ mod wire;
 pub(crate) use wire::futex::{MOST, can_wait_for_any, wait_any, wake};
 
 pub use denial::{Attempt, Refused, denial, is_confined, spoken};
-pub use guest::serve;
-pub use host::{Lease, Program, WorkerExecutor, WorkerLoader};
+pub use guest::{Birth, ForkServer, Forked, fork_sibling, fork_taint, serve};
+pub use host::{Forks, Lease, Program, WorkerExecutor, WorkerLoader};
 
 /// What begins a line of output that is a log record of ours rather than the plugin's own words.
 const RECORD: &str = "\u{1e}plugward ";

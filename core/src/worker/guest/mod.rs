@@ -4,10 +4,12 @@ mod arrays;
 mod checkpoint;
 mod confine;
 mod crash;
+mod fork;
 mod lane;
 mod output;
 mod parent;
 mod plugin;
 mod serve;
 
+pub use fork::{Birth, ForkServer, Forked, fork_sibling, taint as fork_taint};
 pub use serve::serve;

@@ -4,6 +4,7 @@ use super::cgroup::{Cgroup, Roots};
 use super::checkpoint;
 use super::child::Child;
 use super::executor::WorkerExecutor;
+use super::fork_servers::ForkServers;
 use super::link::{Link, Making, Request};
 use super::program::Program;
 use super::reaper::Reaper;
@@ -26,24 +27,39 @@ use std::time::Instant;
 const PAYLOAD_MB: u32 = 256;
 
 type Checks = Box<dyn Fn(&Manifest) -> Vec<Finding> + Send + Sync>;
+type Choice = Box<dyn Fn(&Manifest) -> Program + Send + Sync>;
+type Started = (Arc<Link>, Order, bool);
 
-/// Begins generations of one kind of plugin in worker processes that run `program`.
+/// Begins generations of one kind of plugin in worker processes.
 pub struct WorkerLoader {
-    program: Program,
+    program: Choice,
     reaper: Arc<Reaper>,
+    forks: ForkServers,
     payload_mb: u32,
     checks: Option<Checks>,
 }
 
 impl WorkerLoader {
-    /// A loader with a thread of its own that starts and watches its workers.
+    /// A loader of workers that run `program`, with a thread of its own that starts and watches
+    /// them.
     ///
     /// # Errors
     /// [`Code::RuntimeThread`] where the system gives no thread or descriptor.
     pub fn new(program: Program) -> Result<Self> {
+        Self::choosing(move |_| program.clone())
+    }
+
+    /// The same with a program for each plugin.
+    ///
+    /// # Errors
+    /// As [`WorkerLoader::new`].
+    pub fn choosing(
+        program: impl Fn(&Manifest) -> Program + Send + Sync + 'static,
+    ) -> Result<Self> {
         let reaper = Arc::new(Reaper::start()?);
         Ok(Self {
-            program,
+            program: Box::new(program),
+            forks: ForkServers::new(Arc::clone(&reaper)),
             reaper,
             payload_mb: PAYLOAD_MB,
             checks: None,
@@ -74,11 +90,25 @@ impl WorkerLoader {
         Shape::new(lanes, mib(self.payload_mb), mib(result))
     }
 
-    fn started(&self, manifest: &Manifest, context: &BuildContext) -> Result<(Arc<Link>, Order)> {
+    /// A worker that has been started, and whether it was forked. `cold`: it must not be.
+    fn started(&self, manifest: &Manifest, context: &BuildContext, cold: bool) -> Result<Started> {
         let segment = Segment::create(self.shape(manifest))?;
         let scratch = Scratch::new(&manifest.name)?;
-        let (command, output) = spawn::command(&self.program, manifest, &segment, scratch.path())?;
-        let spawned = self.reaper.run(move || spawn::spawn(command, output))??;
+        let program = (self.program)(manifest);
+        let place = scratch.path();
+        let forked = (!cold).then(|| {
+            self.forks
+                .fork(&program, manifest, &segment, place, &context.log)
+        });
+        let mut was_forked = true;
+        let spawned = match forked.flatten() {
+            Some(spawned) => spawned,
+            None => {
+                was_forked = false;
+                let (command, output) = spawn::command(&program, manifest, &segment, place)?;
+                self.reaper.run(move || spawn::spawn(command, output))??
+            }
+        };
         let child = Arc::new(Child::adopt(spawned.pid)?);
         let shape = segment.shape();
         let (cgroup, held) = grouped(manifest, spawned.pid, shape.lanes);
@@ -95,7 +125,33 @@ impl WorkerLoader {
             cgroup,
             on_death: context.on_death.clone(),
         });
-        Ok((link, order))
+        Ok((link, order, was_forked))
+    }
+
+    /// A worker that has shaken hands. What is wrong with a forked one may be the fork.
+    fn ready(
+        &self,
+        manifest: &Manifest,
+        context: &BuildContext,
+        deadline: Instant,
+    ) -> Result<(WorkerExecutor, Order)> {
+        let mut cold = false;
+        loop {
+            let (link, order, was_forked) = self.started(manifest, context, cold)?;
+            // From here on the worker ends when the executor is dropped, on failure as well.
+            let executor = WorkerExecutor {
+                link,
+                enforcement: serde_json::Value::Null,
+            };
+            match executor.link.shake_hands(deadline) {
+                Err(error) if was_forked => {
+                    let text = format!("a forked worker: {}; started cold", error.message());
+                    context.log.write(crate::log::Level::Warn, text);
+                    cold = true;
+                }
+                done => return done.map(|()| (executor, order)),
+            }
+        }
     }
 }
 
@@ -123,6 +179,10 @@ impl Loader for WorkerLoader {
         true
     }
 
+    fn close(&self) {
+        self.forks.close();
+    }
+
     fn check(&self, manifest: &Manifest) -> Vec<Finding> {
         self.checks
             .as_ref()
@@ -132,13 +192,7 @@ impl Loader for WorkerLoader {
 
     fn build(&self, manifest: &Manifest, context: &BuildContext) -> Result<Built> {
         let deadline = Instant::now() + context.timeout;
-        let (link, order) = self.started(manifest, context)?;
-        // From here on the worker ends when the executor is dropped, on failure as well.
-        let mut executor = WorkerExecutor {
-            link,
-            enforcement: serde_json::Value::Null,
-        };
-        executor.link.shake_hands(deadline)?;
+        let (mut executor, order) = self.ready(manifest, context, deadline)?;
         let loaded = load(&executor.link, &order, &context.checkpoints, deadline)?;
         executor.link.open_lanes();
         executor.enforcement = loaded.enforcement;

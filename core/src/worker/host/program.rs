@@ -17,6 +17,19 @@ pub struct Program {
     pub args: Vec<OsString>,
     /// Environment variables that it gets beside the allowed ones.
     pub env: Vec<(OsString, OsString)>,
+    /// Variables that it does not get although they are allowed.
+    pub without: Vec<OsString>,
+    /// How it forks workers on request, where it can.
+    pub forks: Option<Forks>,
+}
+
+/// How a program forks workers on request: with its standard input a socket to the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forks {
+    /// Its arguments; what to import comes after them, as one word with commas.
+    pub args: Vec<OsString>,
+    /// What to import before the first fork. Never the plugin's own code.
+    pub preload: Vec<String>,
 }
 
 impl Program {
@@ -27,6 +40,8 @@ impl Program {
             path: path.into(),
             args: Vec::new(),
             env: Vec::new(),
+            without: Vec::new(),
+            forks: None,
         }
     }
 

@@ -11,6 +11,8 @@ use crate::manifest::Manifest;
 use crate::permissions;
 use crate::worker::wire::Segment;
 use rustix::pipe::{PipeFlags, pipe_with};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -33,23 +35,36 @@ pub(super) fn command(
         Error::new(Code::WorkerStart).with_message(format!("{}: {e}", program.path.display()))
     };
     let memory = segment.fd().try_clone_to_owned().map_err(|e| refused(&e))?;
-    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| refused(&e))?;
-    rustix::io::ioctl_fionbio(&reader, true).map_err(|e| refused(&e))?;
+    let (reader, writer) = output().map_err(|e| refused(&e))?;
     let twin = writer.try_clone().map_err(|e| refused(&e))?;
     let mut command = Command::new(&program.path);
     command
         .args(&program.args)
         .env_clear()
-        // OpenMP threads that spin while they wait slow every worker down: 12x a frame under load.
-        .env("OMP_WAIT_POLICY", "passive")
-        .envs(std::env::vars_os().filter(|(name, _)| is_allowed(manifest, name)))
+        .envs(environment(program, manifest))
         .env("TMPDIR", scratch)
-        .envs(program.env.iter().cloned())
         .stdin(Stdio::from(memory))
         .stdout(Stdio::from(twin))
         .stderr(Stdio::from(writer))
         .process_group(0);
     Ok((command, reader))
+}
+
+/// A pipe for what a worker writes: our end, which does not block, and its own.
+pub(super) fn output() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&reader, true)?;
+    Ok((reader, writer))
+}
+
+/// The environment of `program` for a plugin, sorted.
+pub(super) fn environment(program: &Program, manifest: &Manifest) -> Vec<(OsString, OsString)> {
+    // OpenMP threads that spin while they wait slow every worker down: 12x a frame under load.
+    let mut all = BTreeMap::from([("OMP_WAIT_POLICY".into(), "passive".into())]);
+    let given = |name: &OsString| is_allowed(manifest, name) && !program.without.contains(name);
+    all.extend(std::env::vars_os().filter(|(name, _)| given(name)));
+    all.extend(program.env.iter().cloned());
+    all.into_iter().collect()
 }
 
 fn is_allowed(manifest: &Manifest, name: &std::ffi::OsStr) -> bool {
