@@ -110,7 +110,7 @@ HANGING = """
             try:
                 while True: pass
             except BaseException: continue
-    runtime.add_host("p", {{"t": {tool}}}, isolation="thread", deadline_ms=50)
+    runtime.add_host("p", {{"t": {tool}}}, isolation="thread", deadline_ms=500)
     assert runtime.call("p", "t").code == "PW-CALL-005"
     {end}
 """
