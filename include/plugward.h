@@ -47,6 +47,12 @@
 /** What went wrong, why, and what to do about it. Its texts live as long as it does. */
 typedef struct plugward_error plugward_error;
 
+/** Memory of a plugin's worker. A tensor argument that lies in it is not copied. */
+typedef struct plugward_lease plugward_lease;
+
+/** There are no worker processes on this platform, so nothing is ever leased. */
+typedef struct plugward_lease plugward_lease;
+
 /** The answer to a call: a result or an error. Everything in it lives as long as it does. */
 typedef struct plugward_outcome plugward_outcome;
 
@@ -73,7 +79,10 @@ typedef struct plugward_call_options {
   uint32_t reserved;
   /** From now, in milliseconds; 0 takes the tool's, then the plugin's, then the runtime's. */
   uint64_t deadline_ms;
-  /** CPU tensors that go with the arguments; they are copied before the plugin is entered. */
+  /**
+   * CPU tensors that go with the arguments. They must not change during the call; what goes to
+   * another thread or process is copied once, before the plugin is entered.
+   */
   const plugward_tensor *tensors;
   /** How many. */
   size_t tensor_count;
@@ -432,6 +441,36 @@ plugward_error *plugward_health_summary_json(const plugward_runtime *runtime,
  * Thread: any.
  */
 bool plugward_health_ready(const plugward_runtime *runtime);
+
+/**
+ * Leases `size` bytes of the memory of `plugin`'s worker process. A tensor of a call of that plugin
+ * whose data lie in them is passed in place, without a copy; the plugin sees it read-only.
+ *
+ * It ends with the worker or with `plugward_lease_free`; a call that uses it later is refused with
+ * PW-WORKER-013.
+ *
+ * Thread: any.
+ */
+plugward_error *plugward_lease_new(const plugward_runtime *runtime,
+                                   plugward_bytes plugin,
+                                   size_t size,
+                                   plugward_lease **out);
+
+/**
+ * Where its bytes begin, on a page of their own; valid until the lease is freed, also when its
+ * worker has ended. NULL for NULL.
+ *
+ * Thread: any.
+ */
+uint8_t *plugward_lease_data(const plugward_lease *lease);
+
+/**
+ * Ends a lease; its memory must not be used any more. A call that is under way keeps what it needs.
+ * NULL is nothing to end.
+ *
+ * Thread: any, while no other thread uses the lease.
+ */
+void plugward_lease_free(plugward_lease *lease);
 
 /**
  * The name of a state, `"INITIALIZED"`; empty where there is no such state. Static.

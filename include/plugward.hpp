@@ -108,6 +108,7 @@ template <class T, void (*Free)(T *)> struct Deleter {
 template <class T, void (*Free)(T *)> using Handle = std::unique_ptr<T, Deleter<T, Free>>;
 
 using RuntimeHandle = Handle<plugward_runtime, plugward_runtime_free>;
+using LeaseHandle = Handle<plugward_lease, plugward_lease_free>;
 using OutcomeHandle = Handle<plugward_outcome, plugward_outcome_free>;
 using ReportsHandle = Handle<plugward_reports, plugward_reports_free>;
 using StringHandle = Handle<plugward_string, plugward_string_free>;
@@ -174,6 +175,17 @@ public:
 
 private:
   detail::ReportsHandle handle_;
+};
+
+/** Memory of a plugin's worker: a tensor argument that lies in it is not copied. */
+class Lease {
+public:
+  explicit Lease(plugward_lease *handle) noexcept : handle_(handle) {}
+  /** Where its bytes begin; valid as long as the lease lives. */
+  std::uint8_t *data() const noexcept { return plugward_lease_data(handle_.get()); }
+
+private:
+  detail::LeaseHandle handle_;
 };
 
 /** The answer to a call. Views live as long as it does. */
@@ -381,6 +393,13 @@ public:
   }
   /** Ends a plugin and forgets it. */
   void unload(std::string_view plugin) { check(plugward_unload(get(), bytes(plugin))); }
+
+  /** Leases `size` bytes of the memory of a plugin's worker, to be filled in place. */
+  Lease lease(std::string_view plugin, std::size_t size) {
+    plugward_lease *out = nullptr;
+    check(plugward_lease_new(get(), bytes(plugin), size, &out));
+    return Lease(out);
+  }
 
   /** Calls a tool with one JSON object as text. Whatever the plugin does is in the outcome. */
   Outcome call(std::string_view plugin, std::string_view tool, std::string_view args = "{}",

@@ -9,7 +9,7 @@ use crate::runtime::Runtime;
 use plugward_abi::Tensor;
 use plugward_core::call::{Args, CallOptions as CoreOptions, OwnedTensor};
 use plugward_core::error::Result;
-use plugward_core::native::copy_tensor;
+use plugward_core::native::lend_tensor;
 use std::ffi::c_void;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,8 @@ pub struct CallOptions {
     pub reserved: u32,
     /// From now, in milliseconds; 0 takes the tool's, then the plugin's, then the runtime's.
     pub deadline_ms: u64,
-    /// CPU tensors that go with the arguments; they are copied before the plugin is entered.
+    /// CPU tensors that go with the arguments. They must not change during the call; what goes to
+    /// another thread or process is copied once, before the plugin is entered.
     pub tensors: *const Tensor,
     /// How many.
     pub tensor_count: usize,
@@ -58,7 +59,7 @@ impl CallOptions {
         // SAFETY: C promises that each view describes memory that is valid during the call.
         views
             .iter()
-            .map(|view| unsafe { copy_tensor(view) })
+            .map(|view| unsafe { lend_tensor(view) })
             .collect()
     }
 }

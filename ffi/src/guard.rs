@@ -52,6 +52,7 @@ neutral! {
     usize = 0;
     f64 = 0.0;
     i32 = plugward_abi::STATUS_ERROR;
+    *mut u8 = std::ptr::null_mut();
 }
 
 /// Runs the body of the exported function `name`; a panic becomes [`Code::RuntimeInternal`].

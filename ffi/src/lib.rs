@@ -27,6 +27,7 @@ mod check;
 mod error;
 mod guard;
 mod health;
+mod lease;
 mod lifecycle;
 mod log;
 mod manifest;

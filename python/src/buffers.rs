@@ -13,11 +13,13 @@
 )]
 
 use crate::convert::{self, Converted};
+use crate::names;
 use plugward_abi::DType;
 use plugward_core::call::{Data, OwnedTensor, TensorView, buffer_mark, read_mark};
 use pyo3::exceptions::{PyBufferError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyString, PyTuple};
 use serde_json::Value;
 use std::any::Any;
 use std::cell::RefCell;
@@ -158,8 +160,14 @@ fn memoryview(object: &Bound<'_, PyAny>) -> PyResult<Data> {
 
 /// A numpy array, or anything on the CPU that speaks DLPack.
 fn array(object: &Bound<'_, PyAny>) -> PyResult<OwnedTensor> {
+    let ndarray = names::ndarray(object.py())?;
+    if object.is_exact_instance(ndarray)
+        && let Some(plain) = plain_array(object)?
+    {
+        return Ok(plain);
+    }
     let numpy = object.py().import("numpy")?;
-    let array = match object.is_instance(&numpy.getattr("ndarray")?)? {
+    let array = match object.is_instance(ndarray)? {
         true => object.clone(),
         false if object.hasattr("__dlpack__")? => numpy.call_method1("from_dlpack", (object,))?,
         false => return Err(PyValueError::new_err("no array")),
@@ -178,6 +186,51 @@ fn array(object: &Bound<'_, PyAny>) -> PyResult<OwnedTensor> {
     let data = pinned(&array, address(&array)?, len).data();
     Ok(OwnedTensor { dtype, shape, data })
 }
+
+/// An array that is contiguous and in this machine's byte order, read in one go.
+fn plain_array(array: &Bound<'_, PyAny>) -> PyResult<Option<OwnedTensor>> {
+    let py = array.py();
+    let interface = array
+        .getattr(intern!(py, "__array_interface__"))?
+        .cast_into::<PyDict>()?;
+    let field = |name: &'static str| {
+        let found = interface.get_item(PyString::intern(py, name))?;
+        found.ok_or_else(|| PyBufferError::new_err(name))
+    };
+    let compact = field("strides")?.is_none();
+    let typestr = field("typestr")?.cast_into::<PyString>()?;
+    let Some(dtype) = plain_type(&typestr.to_string_lossy()).filter(|_| compact) else {
+        return Ok(None);
+    };
+    let shape: Vec<i64> = field("shape")?.extract()?;
+    let place = field("data")?.cast_into::<PyTuple>()?;
+    let count: i64 = shape.iter().product();
+    let len = count as usize * usize::from(dtype.bits / 8);
+    let data = pinned(array, place.get_item(0)?.extract()?, len).data();
+    Ok(Some(OwnedTensor { dtype, shape, data }))
+}
+
+/// `<f4` and the like, where the order is this machine's.
+fn plain_type(typestr: &str) -> Option<DType> {
+    let mut letters = typestr.chars();
+    let order = letters.next()?;
+    let kind = letters.next()?;
+    let bytes: u8 = letters.as_str().parse().ok()?;
+    let (_, code) = KINDS.iter().find(|(name, _)| *name == kind)?;
+    let bits = bytes.checked_mul(8)?;
+    ([ORDER, '|'].contains(&order)).then_some(DType {
+        code: *code,
+        bits,
+        lanes: 1,
+    })
+}
+
+/// This machine's byte order, as numpy writes it.
+const ORDER: char = if cfg!(target_endian = "little") {
+    '<'
+} else {
+    '>'
+};
 
 /// Where a contiguous array lies.
 fn address(array: &Bound<'_, PyAny>) -> PyResult<usize> {
@@ -335,15 +388,10 @@ impl Memory {
     ) -> PyResult<Self> {
         let name = KINDS.iter().find(|(_, code)| *code == dtype.code);
         let (kind, _) = name.ok_or_else(|| PyValueError::new_err("numpy has no such type"))?;
-        let order = if cfg!(target_endian = "little") {
-            '<'
-        } else {
-            '>'
-        };
         Ok(Self {
             at,
             writable,
-            kind: format!("{order}{kind}{}", dtype.bits / 8),
+            kind: format!("{ORDER}{kind}{}", dtype.bits / 8),
             shape,
             _keep: keep,
         })
@@ -351,8 +399,7 @@ impl Memory {
 
     /// As an array.
     pub(crate) fn array(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        py.import("numpy")?
-            .call_method1("asarray", (Py::new(py, self)?,))
+        names::asarray(py)?.call1((Py::new(py, self)?,))
     }
 }
 
@@ -361,10 +408,10 @@ impl Memory {
     #[getter]
     fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let interface = PyDict::new(py);
-        interface.set_item("version", 3)?;
-        interface.set_item("data", (self.at, !self.writable))?;
-        interface.set_item("shape", PyTuple::new(py, &self.shape)?)?;
-        interface.set_item("typestr", &self.kind)?;
+        interface.set_item(intern!(py, "version"), 3)?;
+        interface.set_item(intern!(py, "data"), (self.at, !self.writable))?;
+        interface.set_item(intern!(py, "shape"), PyTuple::new(py, &self.shape)?)?;
+        interface.set_item(intern!(py, "typestr"), &self.kind)?;
         Ok(interface)
     }
 }

@@ -42,6 +42,10 @@ imported! {
     format_exception: PyAny = "plugward._describe", "format_exception";
     /// Writes one record to `logging`.
     emit: PyAny = "plugward._logging", "emit";
+    /// Numpy's arrays.
+    ndarray: PyType = "numpy", "ndarray";
+    /// Makes an array of what says where it lies.
+    asarray: PyAny = "numpy", "asarray";
     /// Copies the context of the calling thread.
     copy_context: PyAny = "contextvars", "copy_context";
 }

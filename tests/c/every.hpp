@@ -14,6 +14,7 @@
 inline bool neutral(plugward_error *error, std::uint32_t code) { return raised(error, code); }
 inline bool neutral(const plugward_error *error, std::uint32_t) { return error == nullptr; }
 inline bool neutral(plugward_bytes bytes, std::uint32_t) { return bytes.data == nullptr && bytes.len == 0; }
+inline bool neutral(std::uint8_t *data, std::uint32_t) { return data == nullptr; }
 inline bool neutral(bool value, std::uint32_t) { return !value; }
 inline bool neutral(double value, std::uint32_t) { return value == 0; }
 inline bool neutral(std::int32_t status, std::uint32_t) { return status == PLUGWARD_STATUS_ERROR; }

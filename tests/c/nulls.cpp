@@ -35,6 +35,7 @@ template <> const plugward_reports *good() { return reports; }
 template <> const plugward_string *good() { return string; }
 template <> plugward_runtime **good() { return reinterpret_cast<plugward_runtime **>(&place); }
 template <> plugward_outcome **good() { return reinterpret_cast<plugward_outcome **>(&place); }
+template <> plugward_lease **good() { return reinterpret_cast<plugward_lease **>(&place); }
 template <> plugward_reports **good() { return reinterpret_cast<plugward_reports **>(&place); }
 template <> plugward_string **good() { return reinterpret_cast<plugward_string **>(&place); }
 template <> plugward_tensor *good() { return &place.tensor; }

@@ -89,6 +89,16 @@ static void contradictions(plugward_runtime *runtime, const plugward_tensor *goo
   plugward_outcome_free(outcome);
 }
 
+static void leases(plugward_runtime *runtime) {
+  plugward_lease *lease = NULL;
+  CHECK(raised(plugward_lease_new(runtime, text("inline"), 100, &lease), PLUGWARD_CODE_WORKER_LEASE) && lease == NULL,
+        "a plugin in this process needs no lease: PW-WORKER-013");
+  CHECK(raised(plugward_lease_new(runtime, text("nobody"), 100, &lease), PLUGWARD_CODE_REGISTRY_UNKNOWN_PLUGIN),
+        "nobody's worker has none");
+  CHECK(plugward_lease_data(NULL) == NULL, "NULL has no data");
+  plugward_lease_free(NULL);
+}
+
 int main(void) {
   /* A 2 x 3 matrix within rows of 4, one float in. */
   const float data[9] = {-1, 0, 1, 2, -1, 3, 4, 5, -1};
@@ -101,6 +111,7 @@ int main(void) {
   there_and_back(runtime, "inline", &view);
   there_and_back(runtime, "thread", &view);
   contradictions(runtime, &view);
+  leases(runtime);
   plugward_runtime_free(runtime);
   return checks_done("tensors");
 }

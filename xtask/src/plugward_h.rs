@@ -66,6 +66,7 @@ pub(crate) fn make() -> Result<String> {
             ("Effect", "plugward_effect"),
             ("Error", "plugward_error"),
             ("Event", "plugward_event"),
+            ("Lease", "plugward_lease"),
             ("LogFn", "plugward_log_fn"),
             ("LogLevel", "plugward_log_level"),
             ("LogRecord", "plugward_log_record"),

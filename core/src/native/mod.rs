@@ -19,4 +19,4 @@ mod tensor;
 pub use executor::{CallbackLoader, Callbacks, TableExecutor};
 pub use host::callback_host;
 pub use library::NativeLoader;
-pub use tensor::{borrow as borrow_tensor, copy as copy_tensor};
+pub use tensor::{borrow as borrow_tensor, copy as copy_tensor, lend as lend_tensor};

@@ -1,8 +1,9 @@
 //! Copying arrays in and out: what is abandoned must own what it still reads.
 
-use crate::call::{OwnedTensor, TensorView};
+use crate::call::{Data, OwnedTensor, TensorView};
 use crate::error::{Code, Error, Result};
 use plugward_abi::{DType, Tensor};
+use std::sync::Arc;
 
 /// The most dimensions that are accepted.
 const MAX_DIMS: i32 = 32;
@@ -24,6 +25,36 @@ pub unsafe fn copy(tensor: *const Tensor) -> Result<OwnedTensor> {
     let Some(view) = (unsafe { tensor.as_ref() }) else {
         return Err(refuse("the tensor is NULL"));
     };
+    // SAFETY: the caller's promise.
+    let (shape, bytes) = unsafe { described(view) }?;
+    let size = item_size(view.dtype)?;
+    let mut data = Vec::with_capacity(bytes);
+    if bytes > 0 {
+        if view.data.is_null() {
+            return Err(refuse("data is NULL"));
+        }
+        let strides = if view.strides.is_null() {
+            compact(&shape)
+        } else {
+            // SAFETY: the caller's promise on `strides`.
+            unsafe { entries(view.strides, shape.len(), "strides")? }
+        };
+        // SAFETY: `data` covers what shape and strides describe, by the caller's promise.
+        let start = unsafe { view.data.cast::<u8>().add(view.byte_offset as usize) };
+        gather(start, &shape, &strides, size, &mut data);
+    }
+    Ok(OwnedTensor {
+        dtype: view.dtype,
+        shape,
+        data: data.into(),
+    })
+}
+
+/// The shape of a view and how many bytes it describes.
+///
+/// # Safety
+/// As [`copy`]; the data are not looked at.
+unsafe fn described(view: &Tensor) -> Result<(Vec<i64>, usize)> {
     if view.device.kind != OwnedTensor::DEVICE.kind {
         return Err(refuse(format!(
             "device {} is not the CPU",
@@ -49,25 +80,50 @@ pub unsafe fn copy(tensor: *const Tensor) -> Result<OwnedTensor> {
     let Some(bytes) = bytes else {
         return Err(refuse(format!("shape {shape:?} is negative or too large")));
     };
-    let mut data = Vec::with_capacity(bytes);
-    if bytes > 0 {
-        if view.data.is_null() {
-            return Err(refuse("data is NULL"));
-        }
-        let strides = if view.strides.is_null() {
-            compact(&shape)
-        } else {
-            // SAFETY: the caller's promise on `strides`.
-            unsafe { entries(view.strides, dims, "strides")? }
-        };
-        // SAFETY: `data` covers what shape and strides describe, by the caller's promise.
-        let start = unsafe { view.data.cast::<u8>().add(view.byte_offset as usize) };
-        gather(start, &shape, &strides, size, &mut data);
+    Ok((shape, bytes))
+}
+
+/// Somebody else's memory, by its promise that it stays what it is.
+struct Lent {
+    at: *const u8,
+    len: usize,
+}
+
+// SAFETY: plain memory that belongs to no thread, by the promise of `lend`'s caller.
+unsafe impl Send for Lent {}
+// SAFETY: as above.
+unsafe impl Sync for Lent {}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: `lend` found that `len` bytes lie there, by the promise of its caller.
+        unsafe { std::slice::from_raw_parts(self.at, self.len) }
     }
+}
+
+/// Looks at a borrowed tensor where it lies, if it is compact; copies it otherwise.
+///
+/// # Errors
+/// As [`copy`].
+///
+/// # Safety
+/// As [`copy`], and the data must stay valid and unchanged as long as the result lives. The core
+/// copies what it leaves to another thread.
+pub unsafe fn lend(tensor: *const Tensor) -> Result<OwnedTensor> {
+    // SAFETY: the caller's promise.
+    let plain = unsafe { tensor.as_ref() }.filter(|t| t.strides.is_null() && !t.data.is_null());
+    let Some(view) = plain else {
+        // SAFETY: the caller's promise.
+        return unsafe { copy(tensor) };
+    };
+    // SAFETY: the caller's promise.
+    let (shape, bytes) = unsafe { described(view) }?;
+    // SAFETY: `data` covers what the shape describes, by the caller's promise.
+    let at = unsafe { view.data.cast::<u8>().add(view.byte_offset as usize) };
     Ok(OwnedTensor {
         dtype: view.dtype,
         shape,
-        data: data.into(),
+        data: Data::Elsewhere(Arc::new(Lent { at, len: bytes })),
     })
 }
 
