@@ -19,7 +19,7 @@ GIVEN_UP = 1.5
 """Seconds after the deadline at which a caller that still waits is given up."""
 FILES = 256
 """Files that the host may have open."""
-MEMORY_MB = 100
+MEMORY_MB = 200
 """What it may grow by while a plugin misbehaves."""
 OWN = {0, 1, 2, os.open("/dev/null", os.O_RDONLY)}
 """Files that are the host's own."""

@@ -132,7 +132,9 @@ fn write(manifest: &Manifest, by: &str) -> Clause {
         true => String::new(),
         false => format!(" and {}", values.join(", ")),
     };
-    let text = format!("writes a scratch folder of its own (TMPDIR){there}; nothing else");
+    let text = format!(
+        "writes a scratch folder of its own (TMPDIR){there}; nothing else, but modes and times of its user's files"
+    );
     Clause::new(
         "write",
         Allowed::Listed,

@@ -43,3 +43,24 @@ pub(crate) fn withheld(manifest: &Manifest) -> Vec<String> {
         .filter(|name| !is_allowed(manifest, name))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_loads_code_passes_unasked() {
+        let mut manifest = Manifest::host("p");
+        for name in [
+            "LD_PRELOAD",
+            "LD_AUDIT",
+            "NODE_OPTIONS",
+            "BASH_ENV",
+            "AWS_SECRET_ACCESS_KEY",
+        ] {
+            assert!(!is_allowed(&manifest, name), "{name}");
+        }
+        manifest.env.push("LD_PRELOAD".to_owned());
+        assert!(is_allowed(&manifest, "LD_PRELOAD"), "named by the manifest");
+    }
+}

@@ -7,6 +7,7 @@
 
 mod files;
 mod limits;
+mod privileges;
 mod syscalls;
 
 use crate::error::{Code, Error, Result};
@@ -21,6 +22,7 @@ use serde_json::{Map, Value};
 pub(super) fn confine(order: &Order, lanes: u32) -> Result<Value> {
     let mut report = Map::new();
     limits::lower_all(order, lanes, &mut report);
+    privileges::give_up(order.manifest.permissions.network, &mut report);
     files::restrict(order, &mut report);
     syscalls::restrict(&order.manifest.permissions, &mut report);
     if order.manifest.require_enforcement {

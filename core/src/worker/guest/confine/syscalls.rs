@@ -62,6 +62,50 @@ const NEVER: &[i64] = &[
     libc::SYS_userfaultfd,
 ];
 
+/// System V and POSIX message queues, semaphores and memory: found by number or name by every
+/// process of a user, and no file that Landlock could hold.
+const SHARED_BY_NAME: &[i64] = &[
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    libc::SYS_msgctl,
+    libc::SYS_msgget,
+    libc::SYS_msgrcv,
+    libc::SYS_msgsnd,
+    libc::SYS_semctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_shmget,
+];
+
+/// Extended attributes of files: Landlock has no right for them.
+const ATTRIBUTES: &[i64] = &[
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    SYS_SETXATTRAT,
+    SYS_REMOVEXATTRAT,
+];
+/// Linux 6.13; the same number on every platform.
+const SYS_SETXATTRAT: i64 = 463;
+const SYS_REMOVEXATTRAT: i64 = 466;
+
+/// Flags of `clone` that make a namespace: in one of its own, a process is root again.
+const NAMESPACES: &[i32] = &[
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWUTS,
+];
+
 pub(super) fn restrict(permissions: &Permissions, report: &mut Map<String, Value>) {
     let done = filters(permissions).and_then(|all| {
         all.iter()
@@ -90,22 +134,57 @@ pub(super) fn restrict(permissions: &Permissions, report: &mut Map<String, Value
 }
 
 fn filters(permissions: &Permissions) -> Result<Vec<BpfProgram>, String> {
-    let mut refused: Rules = NEVER.iter().map(|n| (*n, Vec::new())).collect();
+    let never = NEVER.iter().chain(SHARED_BY_NAME);
+    let mut refused: Rules = never.map(|n| (*n, Vec::new())).collect();
     // Raising a limit again; reading one stays allowed.
     refused.insert(libc::SYS_prlimit64, vec![rule(&[(2, Op::Ne, 0)])?]);
+    // Asking for the present one is harmless.
+    refused.insert(
+        libc::SYS_personality,
+        vec![rule(&[(0, Op::Ne, 0xffff_ffff)])?],
+    );
+    // Its own thread's, and nobody else's.
+    for call in [libc::SYS_setpriority, libc::SYS_ioprio_set] {
+        refused.insert(call, vec![rule(&[(1, Op::Ne, 0)])?]);
+    }
     if !permissions.network {
         refused.insert(libc::SYS_socket, Vec::new());
+        refused.insert(libc::SYS_socketpair, unbound_pairs()?);
     }
-    let mut all = vec![program(refused, libc::EACCES)?];
-    if !permissions.subprocess {
-        let missing = Rules::from([(libc::SYS_clone3, Vec::new())]);
-        all.push(program(lone()?, libc::EPERM)?);
-        all.push(program(missing, libc::ENOSYS)?);
-    }
+    let mut processes = match permissions.subprocess {
+        true => Rules::from([(libc::SYS_clone, namespaces()?)]),
+        false => lone()?,
+    };
+    processes.extend(ATTRIBUTES.iter().map(|n| (*n, Vec::new())));
+    let missing = Rules::from([(libc::SYS_clone3, Vec::new())]);
+    let mut all = vec![
+        program(refused, libc::EACCES)?,
+        program(processes, libc::EPERM)?,
+        program(missing, libc::ENOSYS)?,
+    ];
     if cfg!(target_arch = "x86_64") {
         all.push(no_x32());
     }
     Ok(all)
+}
+
+/// Pairs whose ends may speak to others as well, by an address: only streams within the process stay.
+fn unbound_pairs() -> Result<Vec<SeccompRule>, String> {
+    const KIND: u64 = 0xf;
+    let kind = |kind: i32| rule(&[(1, Op::MaskedEq(KIND), kind as u64)]);
+    Ok(vec![
+        rule(&[(0, Op::Ne, libc::AF_UNIX as u64)])?,
+        kind(libc::SOCK_DGRAM)?,
+        kind(libc::SOCK_RAW)?,
+    ])
+}
+
+fn namespaces() -> Result<Vec<SeccompRule>, String> {
+    let one = |flag: &i32| {
+        let flag = u64::from(*flag as u32);
+        rule(&[(0, Op::MaskedEq(flag), flag)])
+    };
+    NAMESPACES.iter().map(one).collect()
 }
 
 /// For a plugin that may not start processes: threads only, and signals to itself only.
