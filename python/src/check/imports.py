@@ -28,12 +28,19 @@ def said(error):
         return "(its message cannot be shown)"
 
 
+def shown(trace):
+    """Leave out what leads from here into the module."""
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(("<", importlib.__file__)):
+        trace = trace.tb_next
+    return trace
+
+
 failed = None
 for name in given["modules"]:
     try:
         importlib.import_module(name)
     except BaseException as error:  # noqa: BLE001 (a module may raise whatever it likes)
-        traceback.print_exc(limit=-6)
+        traceback.print_exception(type(error), error, shown(error.__traceback__), limit=-6)
         failed = [name, type(error).__name__, said(error)]
         break
 for stream in (sys.stdout, sys.stderr):

@@ -44,12 +44,17 @@ impl PythonSite {
         if outcome.end == TrialEnd::Status(1) && start.elapsed() >= bound {
             outcome.end = TrialEnd::Overdue(bound);
         }
-        // The frames of the import machinery say nothing.
-        outcome
-            .words
-            .retain(|line| !line.contains("<frozen importlib"));
+        outcome.words.retain(|line| !is_machinery(line));
         outcome
     }
+}
+
+/// Frames of the import machinery and of the scripts themselves, in what `faulthandler` writes.
+fn is_machinery(line: &str) -> bool {
+    let frame = line.trim_start().strip_prefix("File \"").unwrap_or("");
+    frame.starts_with("<frozen importlib")
+        || frame.starts_with("<string>\"")
+        || frame.contains("/importlib/__init__.py\"")
 }
 
 /// The JSON behind the mark.
