@@ -26,7 +26,8 @@ def load(runtime: Runtime, group: str) -> list[LoadReport]:
 def _load(runtime: Runtime, point: importlib.metadata.EntryPoint) -> LoadReport:
     try:
         manifest = {**_manifest(point), "name": point.name, "kind": "python", "entrypoint": point.value}
-        return runtime._add(("entry_point", point), manifest)
+        by_process = manifest.get("isolation") == "process"
+        return runtime._add(None if by_process else ("entry_point", point), manifest)
     except Exception as error:  # noqa: BLE001 (a manifest that cannot be read is a broken plugin, no more)
         return runtime._add_broken(point.name, getattr(error, "code", LOAD_IMPORT), cut(str(error), 4096))
 

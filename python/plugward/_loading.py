@@ -27,6 +27,8 @@ ENTRYPOINT, IMPORT, CONSTRUCT, VALIDATE, TOOLS = (
     "PW-LOAD-008",
 )
 UNLOAD_SECONDS = 5.0
+GROUP = "plugward.plugins"
+"""The group of entry points that a manifest's bare `entrypoint` names one of."""
 
 Problem = tuple[str, str, "str | None"]
 """Code, message, traceback."""
@@ -102,9 +104,21 @@ def _said(error: BaseException) -> str:
 
 
 def _entrypoint(entrypoint: str, scope: _importing.Folder | None) -> Any:
-    module_name, _, attribute = entrypoint.partition(":")
+    module_name, colon, attribute = entrypoint.partition(":")
+    offered = None if colon else _offered(module_name.strip(), scope)
+    if offered is not None:
+        return _entry_point(offered)
     module = _module(module_name.strip(), scope)
     return _attribute(module, attribute.strip() or "Plugin", entrypoint)
+
+
+def _offered(name: str, scope: _importing.Folder | None) -> Any:
+    """The entry point of that name, where an installed package offers one and the plugin's folder has no module so."""
+    if name.endswith(".py") or "/" in name or (scope is not None and scope.holds(name)):
+        return None
+    import importlib.metadata
+
+    return next(iter(importlib.metadata.entry_points(group=GROUP, name=name)), None)
 
 
 def _module(name: str, scope: _importing.Folder | None) -> Any:

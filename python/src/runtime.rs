@@ -244,15 +244,18 @@ impl Runtime {
         reports.into_iter().map(LoadReport::from).collect()
     }
 
-    /// Loads one plugin whose code is in memory.
+    /// Loads one plugin whose code is in memory; without a source, where its manifest says.
     #[pyo3(name = "_add", signature = (source, manifest))]
     fn add(
         &self,
         py: Python<'_>,
-        source: Py<PyAny>,
+        source: Option<Py<PyAny>>,
         manifest: &Bound<'_, PyDict>,
     ) -> PyResult<LoadReport> {
         let parsed = in_memory(manifest)?;
+        let Some(source) = source else {
+            return Ok(py.detach(|| self.core.load(parsed)).into());
+        };
         let loader = Arc::new(PythonLoader::new(source, self.load_timeout));
         Ok(py.detach(|| self.core.load_with(parsed, loader)).into())
     }

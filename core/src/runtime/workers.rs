@@ -89,6 +89,16 @@ pub(super) fn isolation(manifest: &Manifest, loader: &dyn Loader) -> Step {
         ));
         return Err((Event::DependencyMissing, error));
     }
+    if manifest.python_interpreter().is_some() && !by_process {
+        let error = Error::new(Code::LoadIsolation)
+            .with_message(format!(
+                "an interpreter of its own (\"python\": {:?}) needs a process of its own, not isolation \"{}\"",
+                manifest.python.as_deref().unwrap_or_default(),
+                manifest.effective_isolation()
+            ))
+            .with_remedy("set \"isolation\": \"process\" in the manifest, or leave it out");
+        return Err((Event::DependencyMissing, error));
+    }
     match (by_process, loader.isolates()) {
         (true, false) => Err((Event::DependencyMissing, no_process(manifest))),
         (false, true) => Err(failed(Error::new(Code::LoadIsolation).with_message(
