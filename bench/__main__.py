@@ -18,6 +18,9 @@ ROWS = (
     "drop_in",
     "thousand_threads",
     "health_http",
+    "process_call",
+    "process_frame",
+    "process_faults",
 )
 
 

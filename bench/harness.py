@@ -225,3 +225,11 @@ def distance_goal(wanted: str, ours: Result | None, floor: Result | None, most_n
         return Goal(wanted, "not measured", None)
     over = ours.median_ns - floor.median_ns
     return Goal(wanted, f"+{over / 1e3:.2f} µs", over <= most_ns)
+
+
+def most_goal(wanted: str, ours: Result | None, floor: Result | None, most: float) -> Goal:
+    """A goal of the kind "at most N times that one"."""
+    if ours is None or floor is None:
+        return Goal(wanted, "not measured", None)
+    ratio = ours.median_ns / floor.median_ns
+    return Goal(wanted, f"{ratio:.2f}x {floor.name}", ratio <= most)

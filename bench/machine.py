@@ -8,7 +8,19 @@ from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("plugward", "pluggy", "extism", "extism-sys", "func-timeout", "pydantic", "fastapi", "uvicorn", "h11")
+PACKAGES = (
+    "plugward",
+    "pluggy",
+    "extism",
+    "extism-sys",
+    "func-timeout",
+    "pebble",
+    "numpy",
+    "pydantic",
+    "fastapi",
+    "uvicorn",
+    "h11",
+)
 
 
 def describe() -> dict[str, str]:

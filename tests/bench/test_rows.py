@@ -1,6 +1,7 @@
 """Rows that measure other programs or names: each is tried once, far too briefly for a figure."""
 
 import asyncio
+import importlib
 from collections import Counter
 
 import pytest
@@ -83,3 +84,16 @@ def test_one_answer_that_is_not_200_misses_the_goal() -> None:
     good.statuses[503] += 1
     assert [goal.met for goal in health_http.goals(seen)] == [False, True, True]
     assert [goal.met for goal in health_http.goals({})] == [None, None, None]
+
+
+@pytest.mark.parametrize("name", ["process_call", "process_frame", "process_faults"])
+def test_the_rows_on_worker_processes(name: str) -> None:
+    for peer in ("pebble", "numpy"):
+        pytest.importorskip(peer, reason=f"{peer} is a peer of this row (make bench installs it)")
+    if not subject.installed():
+        pytest.skip(subject.MISSING)
+    row = importlib.import_module(f"bench.rows.{name}").run(TINY)
+    assert all(result.median_ns > 0 for result in row.results)
+    assert {result.role for result in row.results} >= {"peer", "plugward"}
+    assert row.goals
+    assert None not in [goal.met for goal in row.goals]

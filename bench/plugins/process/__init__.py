@@ -1,0 +1,1 @@
+"""The plugin of the rows on worker processes."""
