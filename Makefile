@@ -11,6 +11,9 @@ PY := $(VENV)/bin/python
 PACKAGES := $(VENV)/.packages
 BENCH_PACKAGES := $(VENV)/.bench-packages
 WHEEL := $(VENV)/.wheel
+TORCH := .torch/.installed
+VIDEOTRACKER := plugins/videotracker/libvideotracker.so
+VIDEOTRACKER_SOURCES := $(shell find core worker plugins/videotracker/src plugins/videotracker/torch -name '*.rs' -o -name '*.toml' -o -name '*.cpp' 2>/dev/null)
 CORE_SOURCES := $(shell find core ffi python -not -path '*/__pycache__*' \( -name '*.rs' -o -name '*.toml' -o -name '*.json' -o -name '*.cpp' \) 2>/dev/null)
 PACKAGE_SOURCES := $(shell find python/plugward \( -name '*.py' -o -name '*.pyi' -o -name 'py.typed' -o -name '*.html' \) 2>/dev/null)
 
@@ -42,11 +45,22 @@ $(WHEEL): $(PACKAGES) Cargo.toml Cargo.lock pyproject.toml scripts/wheel.sh $(CO
 	scripts/wheel.sh
 	@touch $@
 
+.PHONY: videotracker
+videotracker: $(VIDEOTRACKER) ## the VideoTracker plugin with libtorch and ffmpeg, in .torch and plugins/videotracker
+
+$(TORCH): requirements/torch.txt scripts/torch.sh $(PACKAGES)
+	scripts/torch.sh
+	@touch $@
+
+$(VIDEOTRACKER): $(TORCH) Cargo.lock scripts/videotracker.sh plugins/videotracker/manifests.py $(VIDEOTRACKER_SOURCES)
+	scripts/videotracker.sh
+
 # --- the main job ----------------------------------------------------------------------------------------------------
 
 .PHONY: run serve
-run: $(WHEEL) ## start the example host, send real requests to good and bad plugins, report
+run: $(WHEEL) $(VIDEOTRACKER) ## start the example host, send real requests to good and bad plugins, track a video, report
 	$(PY) -m examples.fastapi_host.demo
+	$(PY) -m examples.videotracker.demo
 
 serve: $(WHEEL) ## the example host on PORT (default 8000), until interrupted
 	$(PY) examples/fastapi_host/app.py --port $(PORT)
@@ -69,7 +83,7 @@ test-c: ## C and C++ programs against the built library
 test-node: ## the Node package
 	scripts/test_node.sh
 
-test-python: $(WHEEL) ## the Python package, the examples, the hosts
+test-python: $(WHEEL) $(VIDEOTRACKER) ## the Python package, the examples, the hosts
 	$(PY) -m pytest
 
 # --- checks and measurements -----------------------------------------------------------------------------------------
@@ -102,5 +116,5 @@ install: ## the C library, headers and pkg-config file under PREFIX
 	scripts/install.sh "$(PREFIX)"
 
 clean: ## remove everything that was built or downloaded into this folder
-	rm -rf target dist build $(VENV) .tools node/node_modules node/dist
+	rm -rf target dist build $(VENV) .tools .torch plugins/videotracker/*.so plugins/videotracker/tests/faults node/node_modules node/dist
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,3 +11,7 @@ for name in dev bench train; do
         --no-header --no-emit-index-url --no-emit-find-links ${UPGRADE:+--upgrade} \
         --output-file "requirements/$name.txt" "requirements/$name.in"
 done
+# libtorch without its 2 GB of CUDA libraries: no dependencies, one platform.
+"$tool/bin/uv" pip compile --quiet --no-deps --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+    --generate-hashes --no-header --no-emit-index-url --no-emit-find-links ${UPGRADE:+--upgrade} \
+    --output-file requirements/torch.txt requirements/torch.in

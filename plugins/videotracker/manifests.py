@@ -83,10 +83,12 @@ def manifest(*, gpu: bool) -> dict[str, Any]:
         made |= {"requires_gpu": True, "gpu": {"min_memory_mb": 1000, "min_compute": "7.5"}}
     made |= {
         "models": {name: pin(file) for name, file in MODELS.items() if (HERE / "models" / file).is_file()},
-        "config": {"device": "cuda", "half": True, "batch": 8} if gpu else {"device": "cpu"},
+        "config": {"device": "cuda", "half": True, "batch": 8, "output": "../out"}
+        if gpu
+        else {"device": "cpu", "output": "../out"},
         "limits": {"deadline_ms": 30_000, "memory_mb": 8192 if gpu else 4096, "concurrency": 2},
-        # ffmpeg is a program of its own; it may write to the scratch folder and nowhere else.
-        "permissions": {"subprocess": True, "network": False, "write": [], "devices": ["gpu"] if gpu else []},
+        # ffmpeg is a program of its own; annotated videos go to out, or where that is missing to the scratch folder.
+        "permissions": {"subprocess": True, "network": False, "write": ["../out"], "devices": ["gpu"] if gpu else []},
         "tools": [tool(name, text, video=video, stream=stream) for name, text, video, stream in TOOLS],
     }
     return made
@@ -103,8 +105,9 @@ def main() -> int:
             path.write_text(text)
         elif not path.is_file() or path.read_text() != text:
             stale.append(path)
-    for path in stale:
-        print(f"{path} is stale: run python plugins/videotracker/manifests.py", file=sys.stderr)
+    if stale:
+        names = ", ".join(str(path) for path in stale)
+        sys.stderr.write(f"stale: {names}; run python plugins/videotracker/manifests.py\n")
     return len(stale)
 
 

@@ -68,7 +68,7 @@ pub struct Settings {
     pub libtorch: Option<PathBuf>,
     /// The ffmpeg program; relative to the manifest.
     pub ffmpeg: Option<PathBuf>,
-    /// Where annotated videos go; relative to the manifest. Default: the scratch folder.
+    /// Where annotated videos go, if the folder is there; relative to the manifest. Else the scratch folder.
     pub output: Option<PathBuf>,
     /// Most pixels of one frame; 8K has 33 million.
     pub max_pixels: u64,

@@ -240,7 +240,8 @@ fn library(path: &Path, flags: i32) -> Result<&'static Library> {
     let opened = unsafe { Library::open(Some(path), RTLD_NOW | flags) }.map_err(|error| {
         let reason = std::error::Error::source(&error)
             .map_or_else(|| error.to_string(), ToString::to_string);
-        Fault::new(fault::LIBTORCH_OPEN, reason)
+        let message = format!("{}: {reason}", path.display());
+        Fault::new(fault::LIBTORCH_OPEN, message)
     })?;
     Ok(Box::leak(Box::new(opened)))
 }

@@ -119,10 +119,13 @@ impl Engine {
         call: &Call<'_>,
     ) -> Result<Writer> {
         let settings = &self.configured.settings;
-        let folder = match &settings.output {
-            Some(folder) => self.configured.path(folder),
-            None => std::env::temp_dir(),
-        };
+        let folder = settings
+            .output
+            .as_deref()
+            .map(|folder| self.configured.path(folder));
+        let folder = folder
+            .filter(|f| f.is_dir())
+            .unwrap_or_else(std::env::temp_dir);
         let path = match output {
             Some(path) => folder.join(path),
             None => folder.join(format!("annotated-{}.mp4", call.id)),

@@ -19,6 +19,7 @@ static TABLE: Table = Table {
 };
 
 /// The back end's table.
+#[allow(unreachable_pub, reason = "the dynamic linker reaches it")]
 #[unsafe(no_mangle)]
 pub extern "C" fn videotracker_backend() -> *const Table {
     &raw const TABLE
