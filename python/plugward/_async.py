@@ -175,7 +175,12 @@ def run_blocking(handler: Callable[..., Any], kwargs: Mapping[str, Any], seconds
         try:
             return loop.run_until_complete(_limited(handler, kwargs, seconds))
         finally:
-            _close(loop)
+            # The deadline's exception may strike in here as well; it does not come twice in a row.
+            try:
+                _close(loop)
+            except DeadlineExceeded:
+                _close(loop)
+                raise
 
 
 @contextmanager
@@ -226,6 +231,8 @@ async def _caught(handler: Callable[..., Any], kwargs: Mapping[str, Any]) -> tup
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
     """Close a loop without waiting for tasks that refuse to end."""
+    if loop.is_closed():
+        return
     left = [task for task in asyncio.all_tasks(loop) if not task.done()]
     for task in left:
         task.cancel()

@@ -64,6 +64,36 @@ def test_its_deadline_from_plain_code(runtime: Runtime, isolation: Any) -> None:
         runtime.restart("p")
 
 
+class Clinging(asyncio.Task[None]):
+    """Is slow to be cancelled, in Python code of the loop's own thread."""
+
+    asked = 0
+
+    def cancel(self, msg: Any = None) -> bool:
+        Clinging.asked += 1
+        until = time.monotonic() + 10
+        while Clinging.asked == 1 and time.monotonic() < until:
+            pass
+        return super().cancel(msg)
+
+
+def test_a_deadline_that_strikes_while_the_loop_is_closed_leaves_no_loop_open(runtime: Runtime) -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def leaves_a_task() -> None:
+        loops.append(asyncio.get_running_loop())
+        loops[0].set_task_factory(lambda loop, it, **more: Clinging(it, loop=loop, **more))  # type: ignore[arg-type]
+        loops.append(asyncio.create_task(asyncio.sleep(3600)))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+
+    Clinging.asked = 0
+    runtime.add_host("p", {"leaves": leaves_a_task}, isolation="inline")
+    outcome = runtime.call("p", "leaves", deadline_ms=150)
+    assert outcome.code == "PW-CALL-005"
+    assert Clinging.asked == 2
+    assert loops[0].is_closed()
+
+
 @both
 async def test_a_coroutine_tool_from_plain_code_inside_a_loop(runtime: Runtime, isolation: Any) -> None:
     seen: list[int] = []
