@@ -179,6 +179,8 @@ typedef struct plugward_runtime_options {
   uint64_t default_deadline_ms;
   /** How long closing waits for the log callback, in milliseconds. Default 500. */
   uint64_t close_patience_ms;
+  /** How long a reload or a stop waits for the calls under way, in milliseconds. Default 30000. */
+  uint64_t drain_timeout_ms;
 } plugward_runtime_options;
 
 /** No state: an unknown plugin, a failed question. */
@@ -196,7 +198,7 @@ typedef struct plugward_runtime_options {
 /** A fault ended this generation. */
 #define PLUGWARD_STATE_FAILED 4
 
-/** A dependency is missing; the plugin was never entered. */
+/** A dependency is missing and the plugin was never entered, or somebody stopped it. */
 #define PLUGWARD_STATE_UNAVAILABLE 5
 
 /** Init and validation went well. */
@@ -695,6 +697,29 @@ plugward_error *plugward_restart(const plugward_runtime *runtime,
                                  plugward_reports **out);
 
 /**
+ * Puts a new generation in the place of the present one without losing a call. The manifest is
+ * read again where it came from a file. Where the new version does not come up, the report holds
+ * the error and the old one serves as before. Waits for the calls under way, at most
+ * `drain_timeout_ms`.
+ *
+ * Thread: any, but not from inside a call of the plugin.
+ */
+plugward_error *plugward_reload(const plugward_runtime *runtime,
+                                plugward_bytes plugin,
+                                plugward_reports **out);
+
+/**
+ * Stops a plugin in good order: no further calls, those under way may end (at most
+ * `drain_timeout_ms`), then its worker ends. It stays listed, UNAVAILABLE with PW-LIFE-003, until
+ * `plugward_restart` or `plugward_reload` starts it again.
+ *
+ * Thread: any, but not from inside a call of the plugin.
+ */
+plugward_error *plugward_stop(const plugward_runtime *runtime,
+                              plugward_bytes plugin,
+                              plugward_reports **out);
+
+/**
  * Ends a plugin and forgets it. Calls under way are left to end; their results are refused.
  *
  * Thread: any, but not from inside a call of the plugin.
@@ -808,7 +833,7 @@ const plugward_error *plugward_reports_error(const plugward_reports *reports, si
 
 /**
  * All reports as a JSON array: `[{"name", "state", "generation", "error", "findings",
- * "assumptions", "took_ms"}]`.
+ * "assumptions", "affected", "cut_off", "took_ms"}]`.
  *
  * Thread: any.
  */

@@ -391,6 +391,18 @@ public:
     check(plugward_restart(get(), bytes(plugin), &out));
     return Reports(out);
   }
+  /** Puts a new generation in the place of the present one without losing a call. */
+  Reports reload(std::string_view plugin) {
+    plugward_reports *out = nullptr;
+    check(plugward_reload(get(), bytes(plugin), &out));
+    return Reports(out);
+  }
+  /** Stops a plugin in good order; it stays listed. */
+  Reports stop(std::string_view plugin) {
+    plugward_reports *out = nullptr;
+    check(plugward_stop(get(), bytes(plugin), &out));
+    return Reports(out);
+  }
   /** Ends a plugin and forgets it. */
   void unload(std::string_view plugin) { check(plugward_unload(get(), bytes(plugin))); }
 

@@ -97,6 +97,8 @@ fn take(rt: &Runtime, step: &Value) -> Value {
         "load" => report(Ok(load(rt, text(what, "name"), what.clone(), behave))),
         "call" => call(rt, what),
         "restart" => report(rt.restart(what.as_str().unwrap())),
+        "reload" => report(rt.reload(what.as_str().unwrap())),
+        "stop" => report(rt.stop(what.as_str().unwrap())),
         "unload" => code(rt.unload(what.as_str().unwrap())),
         "health" => health(rt, what.as_str().unwrap()),
         "list" => json!({"names": rt.health().into_iter().map(|h| h.name).collect::<Vec<_>>()}),
@@ -191,7 +193,7 @@ fn every_story_plays_out_as_written() {
         }
     }
     assert!(
-        stories.len() >= 11 && steps >= 80,
+        stories.len() >= 14 && steps >= 110,
         "{} stories, {steps} steps",
         stories.len()
     );

@@ -20,7 +20,7 @@ pub const STATE_INITIALIZED: State = 2;
 pub const STATE_RUNNING: State = 3;
 /// A fault ended this generation.
 pub const STATE_FAILED: State = 4;
-/// A dependency is missing; the plugin was never entered.
+/// A dependency is missing and the plugin was never entered, or somebody stopped it.
 pub const STATE_UNAVAILABLE: State = 5;
 
 /// What can happen to a plugin, one of `PLUGWARD_EVENT_`.

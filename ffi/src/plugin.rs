@@ -89,6 +89,47 @@ pub extern "C" fn plugward_restart(
     })
 }
 
+/// Puts a new generation in the place of the present one without losing a call. The manifest is
+/// read again where it came from a file. Where the new version does not come up, the report holds
+/// the error and the old one serves as before. Waits for the calls under way, at most
+/// `drain_timeout_ms`.
+///
+/// Thread: any, but not from inside a call of the plugin.
+#[unsafe(no_mangle)]
+pub extern "C" fn plugward_reload(
+    runtime: Shared<Runtime>,
+    plugin: Utf8,
+    out: Out<Owned<Reports>>,
+) -> Owned<Error> {
+    guard("plugward_reload", || {
+        let out = out.open("out")?;
+        let runtime = runtime.get("runtime")?.here()?;
+        let report = runtime.reload(plugin.read("plugin")?)?;
+        out.set(Reports::give(vec![report]));
+        Ok(())
+    })
+}
+
+/// Stops a plugin in good order: no further calls, those under way may end (at most
+/// `drain_timeout_ms`), then its worker ends. It stays listed, UNAVAILABLE with PW-LIFE-003, until
+/// `plugward_restart` or `plugward_reload` starts it again.
+///
+/// Thread: any, but not from inside a call of the plugin.
+#[unsafe(no_mangle)]
+pub extern "C" fn plugward_stop(
+    runtime: Shared<Runtime>,
+    plugin: Utf8,
+    out: Out<Owned<Reports>>,
+) -> Owned<Error> {
+    guard("plugward_stop", || {
+        let out = out.open("out")?;
+        let runtime = runtime.get("runtime")?.here()?;
+        let report = runtime.stop(plugin.read("plugin")?)?;
+        out.set(Reports::give(vec![report]));
+        Ok(())
+    })
+}
+
 /// Ends a plugin and forgets it. Calls under way are left to end; their results are refused.
 ///
 /// Thread: any, but not from inside a call of the plugin.

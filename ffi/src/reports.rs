@@ -109,7 +109,7 @@ pub extern "C" fn plugward_reports_error(reports: Shared<Reports>, index: usize)
 }
 
 /// All reports as a JSON array: `[{"name", "state", "generation", "error", "findings",
-/// "assumptions", "took_ms"}]`.
+/// "assumptions", "affected", "cut_off", "took_ms"}]`.
 ///
 /// Thread: any.
 #[unsafe(no_mangle)]

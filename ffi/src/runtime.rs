@@ -38,6 +38,8 @@ pub struct RuntimeOptions {
     pub default_deadline_ms: u64,
     /// How long closing waits for the log callback, in milliseconds. Default 500.
     pub close_patience_ms: u64,
+    /// How long a reload or a stop waits for the calls under way, in milliseconds. Default 30000.
+    pub drain_timeout_ms: u64,
 }
 
 // SAFETY: repr(C) of integers, `struct_size` first.
@@ -54,6 +56,7 @@ impl RuntimeOptions {
         core.load_timeout = ms(self.load_timeout_ms).unwrap_or(core.load_timeout);
         core.default_deadline = ms(self.default_deadline_ms);
         core.close_patience = ms(self.close_patience_ms).unwrap_or(core.close_patience);
+        core.drain_timeout = ms(self.drain_timeout_ms).unwrap_or(core.drain_timeout);
         if self.log_queue != 0 {
             core.log_queue = self.log_queue as usize;
         }

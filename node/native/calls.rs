@@ -8,6 +8,7 @@ use crate::words::millis;
 use napi_derive::napi;
 use plugward_core::call::{Args, CallOptions, Entry, Target, Ticket as CoreTicket};
 use plugward_core::manifest::Isolation;
+use plugward_core::runtime::unless_replaced;
 use plugward_core::{Code, Error, Result, Runtime as CoreRuntime};
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ impl NativeRuntime {
         guard(|| {
             let unknown = || Error::new(Code::AbiArgument).with_message("no such route");
             let (plugin, tool) = self.routes.get(route as usize).ok_or_else(unknown)?;
-            let asked = self.ask(plugin, tool, deadline_ms, args.as_deref());
+            let asked = self.asked(plugin, tool, deadline_ms, args.as_deref());
             Ok(self.admit(asked))
         })
     }
@@ -55,7 +56,7 @@ impl NativeRuntime {
         args: Option<String>,
     ) -> Result<f64, Thrown> {
         guard(|| {
-            let asked = self.ask(&plugin, &tool, deadline_ms, args.as_deref());
+            let asked = self.asked(&plugin, &tool, deadline_ms, args.as_deref());
             Ok(self.admit(asked))
         })
     }
@@ -125,6 +126,19 @@ impl NativeRuntime {
                 &options(deadline_ms)?,
             );
             Ok(outcome.to_value().to_string())
+        })
+    }
+
+    fn asked(
+        &self,
+        plugin: &str,
+        tool: &str,
+        deadline_ms: f64,
+        args: Option<&str>,
+    ) -> Result<Option<Entry>> {
+        unless_replaced(|| match self.ask(plugin, tool, deadline_ms, args)? {
+            Some(Entry::Refused(error)) => Err(error),
+            asked => Ok(asked),
         })
     }
 

@@ -207,6 +207,22 @@ impl NativeRuntime {
         })
     }
 
+    /// Puts a new generation in the place of the present one; signals `done` with the report.
+    #[napi]
+    pub fn reload(&self, id: f64, name: String) -> Result<(), Thrown> {
+        let core = self.core.clone();
+        self.aside(id, move || {
+            core.reload(&name).map(|report| to_json(&report))
+        })
+    }
+
+    /// Stops a plugin in good order; signals `done` with the report.
+    #[napi]
+    pub fn stop(&self, id: f64, name: String) -> Result<(), Thrown> {
+        let core = self.core.clone();
+        self.aside(id, move || core.stop(&name).map(|report| to_json(&report)))
+    }
+
     /// Begins a plugin's next generation; signals `done` with the report.
     #[napi]
     pub fn restart(&self, id: f64, name: String) -> Result<(), Thrown> {

@@ -32,6 +32,8 @@ export interface NativeRuntime {
   parse(path: string): string;
   check(id: number, path: string | null, manifest: string | null, dir: string | null): void;
   restart(id: number, name: string): void;
+  reload(id: number, name: string): void;
+  stop(id: number, name: string): void;
   unload(name: string): void;
   close(): void;
   route(plugin: string, tool: string): number;

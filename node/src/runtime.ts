@@ -151,6 +151,19 @@ export class Runtime implements HealthSource {
     return JSON.parse(await this.#door.ask((id) => this.#door.native.restart(id, name))) as LoadReport;
   }
 
+  /**
+   * Puts a new generation in the place of the present one without losing a call; the manifest is read again where it came from
+   * a file. Where the new version does not come up, the old one serves as before and the report says why.
+   */
+  async reload(name: string): Promise<LoadReport> {
+    return JSON.parse(await this.#door.ask((id) => this.#door.native.reload(id, name))) as LoadReport;
+  }
+
+  /** Stops a plugin in good order: it stays listed, and {@link restart} or {@link reload} starts it again. */
+  async stop(name: string): Promise<LoadReport> {
+    return JSON.parse(await this.#door.ask((id) => this.#door.native.stop(id, name))) as LoadReport;
+  }
+
   /** Ends a plugin and forgets it. Throws for an unknown name. */
   unload(name: string): void {
     native(() => this.#door.native.unload(name));

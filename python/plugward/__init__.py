@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from plugward._errors import CATALOGUE, CatalogueEntry, Code
 from plugward._native import LoadReport, Outcome, __version__, describe_permissions
 from plugward._runtime import Runtime, default_runtime
+from plugward.context import Context
 from plugward.errors import DeadlineExceeded, InvalidInput, PluginCallError, PlugwardError
 from plugward.tool import Plugin, tool
 
@@ -24,6 +25,7 @@ __all__ = [
     "CATALOGUE",
     "CatalogueEntry",
     "Code",
+    "Context",
     "DeadlineExceeded",
     "DependencyChecker",
     "InvalidInput",

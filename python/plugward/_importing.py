@@ -140,6 +140,29 @@ class Folder:
 _folders = {}
 
 
+def afresh(name: str) -> ModuleType:
+    """Import a module of the environment anew, beside the one that code in use still has.
+
+    `importlib.reload` would change the old module in place, under the generation that still serves. Where the new one
+    cannot be imported, the old one is back.
+    """
+    before = _named(name)
+    for module in before:
+        del sys.modules[module]
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(name)
+    except BaseException:
+        for module in _named(name):
+            del sys.modules[module]
+        sys.modules.update(before)
+        raise
+
+
+def _named(name: str) -> dict[str, ModuleType]:
+    return {known: module for known, module in sys.modules.items() if known == name or known.startswith(f"{name}.")}
+
+
 class _Loader(importlib.machinery.SourceFileLoader):
     """Gives a module its folder's `__import__` before its code runs."""
 

@@ -17,14 +17,16 @@ from typing import Any
 
 from plugward import _importing
 from plugward._describe import cut
-from plugward._native import describe_exception
+from plugward._native import Checkpoints, describe_exception
+from plugward.context import Context, unpacked
 
-ENTRYPOINT, IMPORT, CONSTRUCT, VALIDATE, TOOLS = (
+ENTRYPOINT, IMPORT, CONSTRUCT, VALIDATE, TOOLS, RESTORE = (
     "PW-LOAD-007",
     "PW-LOAD-003",
     "PW-LOAD-004",
     "PW-LOAD-005",
     "PW-LOAD-008",
+    "PW-LOAD-009",
 )
 UNLOAD_SECONDS = 5.0
 GROUP = "plugward.plugins"
@@ -49,15 +51,37 @@ class Built:
     tools: list[dict[str, Any]]
     folder: _importing.Folder | None = None
     notes: list[str] = field(default_factory=list)
+    shared: bool = False
+    """Whether the instance is the host's own and serves every generation."""
+
+
+@dataclass(frozen=True)
+class _Begin:
+    """What a generation begins with, besides its code."""
+
+    context: Context
+    replaces: bool
+    """Whether the generation before still serves: a hot swap."""
+
+
+_users: dict[int, int] = {}
+"""How many living generations an object in memory has: one that was reloaded is unloaded with the last of them."""
+_users_lock = threading.Lock()
 
 
 def build(
-    source: Sequence[Any], manifest: Mapping[str, Any], folder: str | None, generation: int
+    source: Sequence[Any],
+    manifest: Mapping[str, Any],
+    folder: str | None,
+    generation: int,
+    replaces: bool,
+    checkpoints: Checkpoints,
 ) -> tuple[Built | None, Problem | None]:
     """Make a generation."""
     scope = _importing.Folder(manifest["name"], generation, Path(folder)) if folder else None
+    begin = _Begin(Context(manifest["name"], generation, checkpoints), replaces)
     try:
-        return _build(source, manifest, scope), None
+        return _build(source, manifest, scope, begin), None
     except _StepError as error:
         _forget(scope)
         return None, _problem(error.code, error)
@@ -66,7 +90,7 @@ def build(
         return None, (CONSTRUCT, _said(error), describe_exception(error))
 
 
-def _build(source: Sequence[Any], manifest: Mapping[str, Any], scope: _importing.Folder | None) -> Built:
+def _build(source: Sequence[Any], manifest: Mapping[str, Any], scope: _importing.Folder | None, begin: _Begin) -> Built:
     name = manifest["name"]
     kind = source[0]
     if kind == "host":
@@ -76,12 +100,20 @@ def _build(source: Sequence[Any], manifest: Mapping[str, Any], scope: _importing
     elif kind == "factory":
         found = source[1]()
     elif kind == "entry_point":
-        found = _entry_point(source[1])
+        found = _entry_point(source[1], begin.replaces)
     else:
-        found = _entrypoint(manifest["entrypoint"], scope)
-    built = Built(name, _constructed(found), [], scope)
+        found = _entrypoint(manifest["entrypoint"], scope, begin.replaces)
+    instance = _constructed(found, begin.context)
+    built = Built(name, instance, [], scope, shared=instance is found)
+    _give(built, begin.context)
     built.tools = _tools(built, manifest)
-    _on_load(built)
+    if not (begin.replaces and built.shared):
+        _hook(built, "on_load", begin.context)
+    if begin.replaces:
+        _hook(built, "on_reload", begin.context)
+    if built.shared:
+        with _users_lock:
+            _users[id(instance)] = _users.get(id(instance), 0) + 1
     return built
 
 
@@ -103,12 +135,12 @@ def _said(error: BaseException) -> str:
 # --- import ----------------------------------------------------------------------------------------------------------
 
 
-def _entrypoint(entrypoint: str, scope: _importing.Folder | None) -> Any:
+def _entrypoint(entrypoint: str, scope: _importing.Folder | None, afresh: bool) -> Any:
     module_name, colon, attribute = entrypoint.partition(":")
     offered = None if colon else _offered(module_name.strip(), scope)
     if offered is not None:
-        return _entry_point(offered)
-    module = _module(module_name.strip(), scope)
+        return _entry_point(offered, afresh)
+    module = _module(module_name.strip(), scope, afresh)
     return _attribute(module, attribute.strip() or "Plugin", entrypoint)
 
 
@@ -121,7 +153,7 @@ def _offered(name: str, scope: _importing.Folder | None) -> Any:
     return next(iter(importlib.metadata.entry_points(group=GROUP, name=name)), None)
 
 
-def _module(name: str, scope: _importing.Folder | None) -> Any:
+def _module(name: str, scope: _importing.Folder | None, afresh: bool) -> Any:
     is_file = name.endswith(".py") or "/" in name
     if is_file and scope is None:
         raise _StepError(ENTRYPOINT, f"{name} is a file, but the manifest has no folder to look for it in")
@@ -132,16 +164,16 @@ def _module(name: str, scope: _importing.Folder | None) -> Any:
             return scope.import_file(name)
         if scope is not None and scope.holds(name):
             return scope.import_module(name)
-        return importlib.import_module(name)
+        return _importing.afresh(name) if afresh else importlib.import_module(name)
     except _StepError:
         raise
     except BaseException as error:
         raise _StepError(IMPORT, f"importing {name}: {_said(error)}") from error
 
 
-def _entry_point(point: Any) -> Any:
+def _entry_point(point: Any, afresh: bool) -> Any:
     try:
-        module = importlib.import_module(point.module)
+        module = _importing.afresh(point.module) if afresh else importlib.import_module(point.module)
     except BaseException as error:
         raise _StepError(IMPORT, f"importing {point.module}: {_said(error)}") from error
     return _attribute(module, point.attr or "Plugin", point.value)
@@ -161,24 +193,76 @@ def _attribute(module: Any, path: str, entrypoint: str) -> Any:
 # --- construction ----------------------------------------------------------------------------------------------------
 
 
-def _constructed(found: Any) -> Any:
+def _constructed(found: Any, context: Context) -> Any:
     is_factory = inspect.isroutine(found) and not hasattr(found, "__plugward_tool__")
     if not inspect.isclass(found) and not is_factory:
         return found
     try:
-        return found()
+        return found(ctx=context) if _takes_ctx(found) else found()
     except BaseException as error:
         raise _StepError(CONSTRUCT, f"constructing it: {_said(error)}") from error
 
 
-def _on_load(built: Built) -> None:
-    hook = _optional(built, "on_load")
+def _takes_ctx(found: Any) -> bool:
+    try:
+        return "ctx" in inspect.signature(found).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def _give(built: Built, context: Context) -> None:
+    """Set `ctx`, where the instance leaves room for it."""
+    known = inspect.getattr_static(built.instance, "ctx", None)
+    if known is not None and not isinstance(known, Context):
+        return
+    try:
+        built.instance.ctx = context
+    except BaseException:  # noqa: BLE001 (slots, or its own __setattr__: it can do without)
+        return
+
+
+def _hook(built: Built, name: str, context: Context) -> None:
+    hook = _optional(built, name)
     if not callable(hook):
         return
     try:
-        hook()
+        hook(*([context] if _positional(hook) > 0 else []))
     except BaseException as error:
-        raise _StepError(CONSTRUCT, f"on_load(): {_said(error)}") from error
+        raise _StepError(CONSTRUCT, f"{name}(): {_said(error)}") from error
+
+
+def _positional(hook: Callable[..., Any]) -> int:
+    """How many arguments without a default a hook takes."""
+    try:
+        parameters = inspect.signature(hook).parameters.values()
+    except (TypeError, ValueError):
+        return 0
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in kinds and p.default is p.empty for p in parameters)
+
+
+def restore(built: Built, kept: bytes) -> tuple[bool, Problem | None]:
+    """Give the plugin what its last generation kept; whether it asked for that at all."""
+    hook = _optional(built, "on_restore")
+    if not callable(hook):
+        return False, None
+    try:
+        # The events since the checkpoint come with the event bus; until then there are none.
+        hook(*(unpacked(kept), [])[: max(1, min(2, _room(hook)))])
+    except BaseException as error:  # noqa: BLE001 (as above)
+        return False, (RESTORE, f"on_restore(): {_said(error)}", describe_exception(error))
+    return True, None
+
+
+def _room(hook: Callable[..., Any]) -> int:
+    """How many positional arguments a hook can take at most."""
+    try:
+        parameters = list(inspect.signature(hook).parameters.values())
+    except (TypeError, ValueError):
+        return 2
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return 2
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
 
 
 def _optional(built: Built, name: str) -> Any:
@@ -207,7 +291,7 @@ def validate(built: Built) -> tuple[bool, Problem | None]:
 def stop(built: Built) -> tuple[bool, None]:
     """Tell the plugin that its generation has ended, at most for a few seconds."""
     hook = _optional(built, "on_unload")
-    if callable(hook):
+    if _is_last(built) and callable(hook):
         thread = threading.Thread(target=_quietly, args=(hook,), name="plugward-unload", daemon=True)
         thread.start()
         thread.join(UNLOAD_SECONDS)
@@ -217,7 +301,21 @@ def stop(built: Built) -> tuple[bool, None]:
 
 def discard(built: Built) -> None:
     """Let go of a generation that never began."""
+    _is_last(built)
     _forget(built.folder)
+
+
+def _is_last(built: Built) -> bool:
+    """Whether no other living generation has the same instance."""
+    if not built.shared:
+        return True
+    with _users_lock:
+        left = _users.get(id(built.instance), 1) - 1
+        if left > 0:
+            _users[id(built.instance)] = left
+        else:
+            _users.pop(id(built.instance), None)
+        return left <= 0
 
 
 def _quietly(hook: Callable[[], Any]) -> None:

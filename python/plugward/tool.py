@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
+from plugward.context import Context
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -55,6 +57,8 @@ class Plugin:
     name: str = ""
     description: str = ""
     version: str = ""
+    ctx: Context
+    """Set when the plugin is loaded, before `on_load`."""
 
     def validate(self) -> bool | None:
         """Say whether the plugin is fit: raise or return False if it is not. Called once, when it is loaded."""
@@ -62,6 +66,15 @@ class Plugin:
 
     def on_load(self) -> None:
         """Called before `validate`."""
+
+    def on_reload(self) -> None:
+        """Called after `on_load` where this generation takes the place of one that still serves."""
+
+    def on_restore(self, state: Any, events: list[Any]) -> None:
+        """Called before `validate` with what the last generation gave to `self.ctx.checkpoint`, where it did.
+
+        `events` are those since then; there are none until the event bus is part of the build.
+        """
 
     def on_unload(self) -> None:
         """Called when the generation has ended; a few seconds at most."""

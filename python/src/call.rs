@@ -17,7 +17,7 @@ use plugward_core::call::{Args, CallOptions, Entry, Fault, Interruption, Target,
 use plugward_core::deadline::Disarmed;
 use plugward_core::error::{Code, Error};
 use plugward_core::manifest::Isolation;
-use plugward_core::runtime::Inside;
+use plugward_core::runtime::{Inside, unless_replaced};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,6 +57,16 @@ fn called<'py>(
     py: Python<'py>,
     ask: &Request<'_, 'py>,
 ) -> Result<Outcome, Error> {
+    // An error at admission is rare; one that means "look again" rarer.
+    match once(runtime, py, ask) {
+        Err(error) if error.code() == Code::LifecycleStale => {
+            unless_replaced(|| once(runtime, py, ask))
+        }
+        other => other,
+    }
+}
+
+fn once<'py>(runtime: &Runtime, py: Python<'py>, ask: &Request<'_, 'py>) -> Result<Outcome, Error> {
     let (target, limit) = found(runtime, ask)?;
     if PyTool::of(target.tool()).is_none() {
         return Ok(foreign(runtime, py, ask, limit));

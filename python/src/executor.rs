@@ -9,7 +9,7 @@ use crate::watchdog;
 use plugward_core::call::{Call, Executor, Fault, Reply, TensorView};
 use plugward_core::error::{Code, Error, Result};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -55,6 +55,16 @@ impl Executor for PythonExecutor {
         let tool = PyTool::of(call.tool).ok_or_else(gone)?;
         let beside = Beside::Views(views);
         Python::try_attach(|py| on_values(py, call, tool, beside)).unwrap_or_else(|| Err(gone()))
+    }
+
+    fn restore(&self, state: &[u8]) -> Result<bool> {
+        Python::try_attach(|py| {
+            let kept = PyBytes::new(py, state);
+            let answer = names::restore(py).and_then(|f| f.call1((&self.built, kept)));
+            let taken = step(py, answer)?;
+            Ok(taken.is_truthy().unwrap_or(false))
+        })
+        .unwrap_or_else(|| Err(Error::new(Code::RuntimeClosed)))
     }
 
     fn validate(&self) -> Result<()> {

@@ -3,6 +3,7 @@
 mod buffers;
 mod call;
 mod check;
+mod checkpoint;
 mod convert;
 #[cfg(target_os = "linux")]
 mod denial;
@@ -49,6 +50,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<runtime::Runtime>()?;
     module.add_class::<outcome::Outcome>()?;
     module.add_class::<report::LoadReport>()?;
+    module.add_class::<checkpoint::Checkpoints>()?;
     module.add_class::<pending::PendingCall>()?;
     #[cfg(target_os = "linux")]
     {

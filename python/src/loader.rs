@@ -1,6 +1,7 @@
 //! Makes generations of Python plugins: from an entrypoint, from an object, from callables.
 
 use crate::check;
+use crate::checkpoint::Checkpoints;
 use crate::convert;
 use crate::describe;
 use crate::executor::{PythonExecutor, step};
@@ -57,7 +58,16 @@ impl PythonLoader {
                 .dir
                 .as_ref()
                 .map(|d| d.to_string_lossy().into_owned());
-            let args = (&self.source, data, folder, context.generation).into_pyobject(py)?;
+            let checkpoints = Py::new(py, Checkpoints::new(context.checkpoints.clone()))?;
+            let args = (
+                &self.source,
+                data,
+                folder,
+                context.generation,
+                context.replaces,
+                checkpoints,
+            )
+                .into_pyobject(py)?;
             Ok(invoke::call(names::build(py)?, &args, None)?)
         };
         // The core leaves a loading thread that hangs to itself; here its import is stopped.

@@ -28,6 +28,8 @@ imported! {
     stop: PyAny = "plugward._loading", "stop";
     /// Lets go of plugins that never began.
     discard: PyAny = "plugward._loading", "discard";
+    /// Gives a plugin what its last generation kept.
+    restore: PyAny = "plugward._loading", "restore";
     /// Asks a plugin whether it is fit.
     validate: PyAny = "plugward._loading", "validate";
     /// Checks packages.

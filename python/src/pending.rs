@@ -10,6 +10,7 @@ use crate::steps::Steps;
 use crate::thread::{Away, Threads};
 use crate::tool::PyTool;
 use plugward_core::call::{Entry, Fault, Interruption, Ticket};
+use plugward_core::runtime::unless_replaced;
 use plugward_core::sync::Mutex;
 use pyo3::exceptions::{PyBaseException, PyRuntimeError};
 use pyo3::prelude::*;
@@ -27,6 +28,17 @@ pub(crate) enum Begun {
     Full(u32),
     /// It runs outside this interpreter; whether it can be awaited without a thread.
     Elsewhere((bool,)),
+}
+
+/// What asking for admission came to.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the ticket is the common case and moves at once"
+)]
+enum Asked {
+    Admitted(Ticket),
+    Full(u32),
+    Elsewhere(bool),
 }
 
 /// An admitted call.
@@ -54,19 +66,23 @@ impl PendingCall {
         let py = runtime.py();
         let over = |outcome| Py::new(py, outcome).map(Begun::Over);
         let refused = |error| over(Outcome::refused(ask.plugin, ask.tool, error));
-        let (target, limit) = match call::found(runtime.get(), ask) {
-            Ok(found) => found,
-            Err(error) => return refused(error),
-        };
-        if PyTool::of(target.tool()).is_none() {
-            let threadless = target.generation().executor.can_begin();
-            return Ok(Begun::Elsewhere((threadless,)));
-        }
-        let queue = target.generation().queue;
-        match target.enter(limit) {
-            Entry::Refused(error) => refused(error),
-            Entry::Full(_) => Ok(Begun::Full(queue)),
-            Entry::Admitted(ticket) => Self::admitted(runtime, ask, ticket)
+        let asked = unless_replaced(|| {
+            let (target, limit) = call::found(runtime.get(), ask)?;
+            if PyTool::of(target.tool()).is_none() {
+                return Ok(Asked::Elsewhere(target.generation().executor.can_begin()));
+            }
+            let queue = target.generation().queue;
+            match target.enter(limit) {
+                Entry::Refused(error) => Err(error),
+                Entry::Full(_) => Ok(Asked::Full(queue)),
+                Entry::Admitted(ticket) => Ok(Asked::Admitted(ticket)),
+            }
+        });
+        match asked {
+            Err(error) => refused(error),
+            Ok(Asked::Elsewhere(threadless)) => Ok(Begun::Elsewhere((threadless,))),
+            Ok(Asked::Full(queue)) => Ok(Begun::Full(queue)),
+            Ok(Asked::Admitted(ticket)) => Self::admitted(runtime, ask, ticket)
                 .and_then(|p| Py::new(py, p))
                 .map(Begun::Pending),
         }

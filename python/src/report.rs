@@ -5,7 +5,7 @@ use plugward_core::error::Error;
 use plugward_core::runtime::LoadReport as Core;
 use pyo3::prelude::*;
 
-/// How a load or a restart went. A plugin's fault is in here, it is never raised.
+/// How a load, restart, reload or stop went. A plugin's fault is in here, it is never raised.
 #[pyclass(frozen, module = "plugward")]
 pub(crate) struct LoadReport(Core);
 
@@ -35,7 +35,7 @@ impl LoadReport {
         self.0.state.as_str()
     }
 
-    /// Whether it takes calls.
+    /// Whether it went well.
     #[getter]
     fn ok(&self) -> bool {
         self.0.is_ok()
@@ -88,6 +88,18 @@ impl LoadReport {
     #[getter]
     fn assumptions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         convert::serialised(py, &self.0.assumptions)
+    }
+
+    /// Plugins that depend on it, directly or not; they keep their generations.
+    #[getter]
+    fn affected(&self) -> Vec<&str> {
+        self.0.affected.iter().map(String::as_str).collect()
+    }
+
+    /// Calls that were still under way when a stop or a reload had waited long enough.
+    #[getter]
+    fn cut_off(&self) -> u32 {
+        self.0.cut_off
     }
 
     /// How long it took, in milliseconds.

@@ -80,6 +80,7 @@ fn options(
     load_timeout: f64,
     default_deadline_ms: Option<f64>,
     log_queue: usize,
+    drain_timeout: f64,
 ) -> PyResult<RuntimeOptions> {
     if audit.is_some() {
         let error = Error::new(Code::RuntimeOption)
@@ -93,6 +94,7 @@ fn options(
     Ok(RuntimeOptions {
         lock_timeout: seconds(py, "lock_timeout", lock_timeout)?,
         load_timeout: seconds(py, "load_timeout", load_timeout)?,
+        drain_timeout: seconds(py, "drain_timeout", drain_timeout)?,
         default_deadline: deadline,
         log_queue,
         ..RuntimeOptions::default()
@@ -103,7 +105,12 @@ fn options(
 impl Runtime {
     #[new]
     #[pyo3(signature = (*, audit=None, lock_timeout=1.0, load_timeout=60.0,
-                        default_deadline_ms=None, log_queue=1024, logging=true))]
+                        default_deadline_ms=None, log_queue=1024, drain_timeout=30.0,
+                        logging=true))]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is a keyword of Python's constructor"
+    )]
     fn new(
         py: Python<'_>,
         audit: Option<&Bound<'_, PyAny>>,
@@ -111,6 +118,7 @@ impl Runtime {
         load_timeout: f64,
         default_deadline_ms: Option<f64>,
         log_queue: usize,
+        drain_timeout: f64,
         logging: bool,
     ) -> PyResult<Self> {
         let options = options(
@@ -120,6 +128,7 @@ impl Runtime {
             load_timeout,
             default_deadline_ms,
             log_queue,
+            drain_timeout,
         )?;
         // Looked up now: our own threads must not import anything.
         names::deadline_exceeded(py)?;
@@ -262,7 +271,7 @@ impl Runtime {
 
     /// Begins the next generation of a plugin that is listed already, from other code in memory.
     #[pyo3(name = "_reload", signature = (source, manifest))]
-    fn reload(
+    fn renew(
         &self,
         py: Python<'_>,
         source: Py<PyAny>,
@@ -334,6 +343,21 @@ impl Runtime {
     /// Begins the plugin's next generation.
     fn restart(&self, py: Python<'_>, name: &str) -> PyResult<LoadReport> {
         py.detach(|| self.core.restart(name))
+            .map(LoadReport::from)
+            .or_raise(py)
+    }
+
+    /// Puts a new generation in the place of the present one without losing a call. The manifest is
+    /// read again where it came from a file; a version that does not come up changes nothing.
+    fn reload(&self, py: Python<'_>, name: &str) -> PyResult<LoadReport> {
+        py.detach(|| self.core.reload(name))
+            .map(LoadReport::from)
+            .or_raise(py)
+    }
+
+    /// Stops a plugin in good order; it stays listed until `restart` or `reload` starts it again.
+    fn stop(&self, py: Python<'_>, name: &str) -> PyResult<LoadReport> {
+        py.detach(|| self.core.stop(name))
             .map(LoadReport::from)
             .or_raise(py)
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import new_class
@@ -67,9 +68,9 @@ def report(seen: plugward.LoadReport) -> dict[str, Any]:
     return {"state": seen.state, "generation": seen.generation, "code": seen.code}
 
 
-def restart(rt: plugward.Runtime, name: str) -> dict[str, Any]:
+def told(begin: Callable[[], plugward.LoadReport]) -> dict[str, Any]:
     try:
-        return report(rt.restart(name))
+        return report(begin())
     except plugward.PlugwardError as error:
         return {"code": error.code}
 
@@ -97,7 +98,11 @@ def take(rt: plugward.Runtime, verb: str, what: Any) -> dict[str, Any]:
         case "call":
             return rt.call(what["plugin"], what["tool"], what["args"], deadline_ms=what.get("deadline_ms")).to_dict()
         case "restart":
-            return restart(rt, what)
+            return told(lambda: rt.restart(what))
+        case "reload":
+            return told(lambda: rt.reload(what))
+        case "stop":
+            return told(lambda: rt.stop(what))
         case "unload":
             return code_of(lambda: rt.unload(what))
         case "health":
@@ -142,4 +147,4 @@ def test_the_story_plays_out_as_written(path: Path) -> None:
 
 
 def test_there_are_stories() -> None:
-    assert len(STORIES) >= 11
+    assert len(STORIES) >= 14

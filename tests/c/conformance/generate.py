@@ -16,7 +16,7 @@ from typing import Any
 DOOR = "c"
 DOORS = {"core", "c", "python", "node"}
 STORIES = Path(__file__).parents[2] / "conformance"
-FEWEST = 11
+FEWEST = 14
 TOOLS = {"echo", "text", "raise", "refuse", "hang"}
 EVENTS = {"ready", "call_began", "call_ended", "fault", "dependency_missing", "restart"}
 
@@ -122,6 +122,8 @@ STEPS: dict[str, Callable[[Any], list[str]]] = {
     "load": load,
     "call": call,
     "restart": named,
+    "reload": named,
+    "stop": named,
     "unload": named,
     "health": named,
     "list": nothing,

@@ -114,6 +114,20 @@ void step_restart(replay *r, int number, const char *plugin) {
   note_report(r, error, reports);
 }
 
+void step_reload(replay *r, int number, const char *plugin) {
+  begin(r, number, "reload");
+  plugward_reports *reports = NULL;
+  plugward_error *error = plugward_reload(r->runtime, text(plugin), &reports);
+  note_report(r, error, reports);
+}
+
+void step_stop(replay *r, int number, const char *plugin) {
+  begin(r, number, "stop");
+  plugward_reports *reports = NULL;
+  plugward_error *error = plugward_stop(r->runtime, text(plugin), &reports);
+  note_report(r, error, reports);
+}
+
 void step_unload(replay *r, int number, const char *plugin) {
   begin(r, number, "unload");
   note_code(r, plugward_unload(r->runtime, text(plugin)));

@@ -28,6 +28,8 @@ extern const size_t story_count;
 void step_load(replay *r, int number, const char *manifest);
 void step_call(replay *r, int number, const char *plugin, const char *tool, const char *args, uint64_t deadline_ms);
 void step_restart(replay *r, int number, const char *plugin);
+void step_reload(replay *r, int number, const char *plugin);
+void step_stop(replay *r, int number, const char *plugin);
 void step_unload(replay *r, int number, const char *plugin);
 void step_health(replay *r, int number, const char *plugin);
 void step_list(replay *r, int number);
