@@ -16,7 +16,7 @@ from bench.plugins.process.process import touch
 
 HOW = (
     "a function in another process looks at one byte of a frame of 1080 x 1920 x 3 bytes. Copied: the caller has it in "
-    "its own memory, the floor is one memcpy of it. In place: it lies in a lease of the worker's memory, and no byte is "
+    "its own memory, the floor is a memcpy of it. In place: it lies in a lease of the worker's memory, and nothing is "
     "copied, at any size; beside it a shared_memory block and a pipe, by hand"
 )
 SHAPE = (1080, 1920, 3)

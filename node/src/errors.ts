@@ -1264,8 +1264,8 @@ export const CATALOGUE = {
     httpStatus: 413,
     retryable: false,
     message: "the arguments are larger than a worker takes",
-    cause: "they exceed the bound on one call's shared memory",
-    remedy: "send less at once: a frame or a batch a call",
+    cause: "they exceed limits.payload_mb",
+    remedy: "send less at once: a frame or a batch a call, or raise limits.payload_mb in the manifest",
   },
   "PW-WORKER-007": {
     name: "WorkerResult",

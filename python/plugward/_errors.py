@@ -1158,8 +1158,8 @@ _ENTRIES: Final = (
         http_status=413,
         retryable=False,
         message="the arguments are larger than a worker takes",
-        cause="they exceed the bound on one call's shared memory",
-        remedy="send less at once: a frame or a batch a call",
+        cause="they exceed limits.payload_mb",
+        remedy="send less at once: a frame or a batch a call, or raise limits.payload_mb in the manifest",
     ),
     CatalogueEntry(
         code=Code.WORKER_RESULT,

@@ -108,6 +108,20 @@ def test_what_a_plugin_keeps_is_bounded_and_said(load: Load) -> None:
     assert rt.call("eye", "total", {"x": FRAME}).result == {"x": int(FRAME.sum())}
 
 
+def test_the_bound_is_the_manifests(load: Load) -> None:
+    """Memory is there while it is used: a large call grows it, and afterwards it is given back."""
+    rt = load(payload_mb=64, concurrency=1)
+    assert rt.call("eye", "size", {"frame": np.ones(60 << 20, "u1")}).result == 60 << 20
+    outcome = rt.call("eye", "size", {"frame": np.ones(65 << 20, "u1")})
+    assert (outcome.code, "allowed" in (outcome.error or "")) == ("PW-WORKER-006", True)
+    assert "limits.payload_mb" in (outcome.remedy or "")
+    health = rt.plugin_health("eye")
+    assert health is not None
+    status = Path("/proc", str(health["pid"]), "status").read_text()
+    (shared,) = (int(line.split()[1]) for line in status.splitlines() if line.startswith("RssShmem"))
+    assert shared < 40 << 10, "16 MiB a lane, and once more, stay warm"
+
+
 def test_an_argument_is_copied_once_on_its_way_in(tmp_path: Path) -> None:
     """Private memory of the host is limited to less than one more copy of what is sent."""
     code = f"""

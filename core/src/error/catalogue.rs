@@ -390,8 +390,8 @@ catalogue! {
         "the plugin ended its process", "it called exit or _exit, or ended the thread that it was called on",
         "remove the exit from the plugin: return or raise instead";
     WorkerPayload = 2406, "PW-WORKER-006", "PayloadTooLarge", 413, false,
-        "the arguments are larger than a worker takes", "they exceed the bound on one call's shared memory",
-        "send less at once: a frame or a batch a call";
+        "the arguments are larger than a worker takes", "they exceed limits.payload_mb",
+        "send less at once: a frame or a batch a call, or raise limits.payload_mb in the manifest";
     WorkerResult = 2407, "PW-WORKER-007", "ResultTooLarge", 502, false,
         "the plugin's result is larger than it may be", "it exceeds limits.result_mb",
         "return less at once, or raise limits.result_mb in the manifest";

@@ -125,6 +125,8 @@ pub struct Limits {
     pub file_size_mb: Option<u64>,
     /// Most processes and threads.
     pub processes: Option<u32>,
+    /// Largest arguments of one call, in MiB.
+    pub payload_mb: Option<u32>,
     /// Largest result, in MiB.
     pub result_mb: Option<u32>,
 }
@@ -140,6 +142,7 @@ impl Default for Limits {
             open_files: None,
             file_size_mb: None,
             processes: None,
+            payload_mb: None,
             result_mb: None,
         }
     }

@@ -7,6 +7,9 @@ use crate::manifest::Manifest;
 /// Largest result where the manifest names none, in MiB.
 pub(crate) const RESULT_MB: u32 = 256;
 
+/// Largest arguments where the manifest names none, in MiB.
+pub(crate) const PAYLOAD_MB: u32 = 256;
+
 /// What bounds it, the unbounded things too.
 pub(super) fn all(manifest: &Manifest) -> Vec<Clause> {
     let limits = &manifest.limits;
@@ -23,6 +26,7 @@ pub(super) fn all(manifest: &Manifest) -> Vec<Clause> {
     let deadline = manifest.effective_deadline();
     let deadline = deadline.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
     let result = limits.result_mb.unwrap_or(RESULT_MB);
+    let payload = limits.payload_mb.unwrap_or(PAYLOAD_MB);
     let wide = |n: Option<u32>| n.map(u64::from);
     let rlimit = |name: &str| format!("{name} rlimit");
     vec![
@@ -51,6 +55,12 @@ pub(super) fn all(manifest: &Manifest) -> Vec<Clause> {
             wide(limits.processes),
             "processes and threads",
             processes,
+        ),
+        limit(
+            "limits.payload_mb",
+            Some(payload.into()),
+            "MiB of arguments a call",
+            slots.clone(),
         ),
         limit(
             "limits.result_mb",

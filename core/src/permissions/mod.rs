@@ -15,7 +15,7 @@ pub(crate) use environment::is_allowed;
 #[cfg(target_os = "linux")]
 pub(crate) use environment::withheld;
 #[cfg(target_os = "linux")]
-pub(crate) use limits::RESULT_MB;
+pub(crate) use limits::{PAYLOAD_MB, RESULT_MB};
 pub(crate) use mechanism::NOT;
 #[cfg(target_os = "linux")]
 pub(crate) use paths::{readable, writable};

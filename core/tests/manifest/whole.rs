@@ -16,7 +16,7 @@ fn complete() -> Value {
         "executables": ["ffmpeg"],
         "models": {"detector": {"path": "models/d.pt", "sha256": "ab".repeat(32), "format": "torchscript"}},
         "limits": {"deadline_ms": 60000, "memory_mb": 1024, "concurrency": 1, "queue": 8,
-                   "cpu_s": 90, "open_files": 256, "file_size_mb": 64, "processes": 32, "result_mb": 256},
+                   "cpu_s": 90, "open_files": 256, "file_size_mb": 64, "processes": 32, "payload_mb": 64, "result_mb": 256},
         "fails_on": "crash",
         "restart": {"policy": "never", "max": 5, "within_s": 30, "backoff_ms": [50, 1000]},
         "spares": 1,
@@ -45,6 +45,7 @@ fn every_key_arrives() {
     assert_eq!(m.models["detector"].path, PathBuf::from("models/d.pt"));
     assert_eq!((m.limits.queue, m.limits.result_mb), (8, Some(256)));
     assert_eq!(m.limits.file_size_mb, Some(64));
+    assert_eq!(m.limits.payload_mb, Some(64));
     assert_eq!(
         (m.fails_on, m.restart.policy),
         (FailsOn::Crash, RestartPolicy::Never)

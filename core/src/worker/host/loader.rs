@@ -16,15 +16,12 @@ use crate::check::Finding;
 use crate::error::{Code, Error, Result};
 use crate::manifest::Manifest;
 use crate::metrics;
-use crate::permissions::RESULT_MB;
+use crate::permissions::{PAYLOAD_MB, RESULT_MB};
 use crate::worker::order::{Loaded, NO_CGROUP, Order};
 use crate::worker::wire::{MAX_LANES, Op, Segment, Shape};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Largest argument list where the runtime names none, in MiB.
-const PAYLOAD_MB: u32 = 256;
 
 type Checks = Box<dyn Fn(&Manifest) -> Vec<Finding> + Send + Sync>;
 type Choice = Box<dyn Fn(&Manifest) -> Program + Send + Sync>;
@@ -87,7 +84,8 @@ impl WorkerLoader {
         let lanes = manifest.effective_concurrency().clamp(1, MAX_LANES);
         let mib = |mb: u32| u64::from(mb) << 20;
         let result = manifest.limits.result_mb.unwrap_or(RESULT_MB);
-        Shape::new(lanes, mib(self.payload_mb), mib(result))
+        let payload = manifest.limits.payload_mb.unwrap_or(self.payload_mb);
+        Shape::new(lanes, mib(payload), mib(result))
     }
 
     /// A worker that has been started, and whether it was forked. `cold`: it must not be.
