@@ -1,6 +1,7 @@
 """Does, when asked, each thing that a plugin should not do."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -57,6 +58,12 @@ def recurses() -> None:
 def spins() -> None:
     while True:
         pass
+
+
+def swallows() -> None:
+    while True:
+        with contextlib.suppress(BaseException):
+            time.sleep(0.01)
 
 
 def hangs() -> None:
@@ -176,6 +183,15 @@ def closes_everything() -> str:
     return "it closed them"
 
 
+def sets_a_variable() -> str:
+    os.environ["MATRIX_CHANGED"] = "1"
+    return "it set it"
+
+
+def kills_its_host() -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+
+
 def moves() -> str:
     os.chdir("/")
     return "it moved"
@@ -188,4 +204,4 @@ class Plugin:
         own = {name: it for name, it in globals().items() if getattr(it, "__module__", None) == __name__}
         self.tools = {name: it for name, it in own.items() if not isinstance(it, type)}
         # As the native plugin calls them.
-        self.tools |= {"raise": raises, "hang": hangs, "exit": exits}
+        self.tools |= {"raise": raises, "hang": hangs, "exit": exits, "spin": spins}
