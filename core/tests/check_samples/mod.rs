@@ -156,9 +156,29 @@ pub(crate) fn onnx() -> Vec<u8> {
     [vec![0x08, 8], field(2, b"test"), field(7, &graph), opset].concat()
 }
 
+/// A model whose graph has these parts.
+pub(crate) fn onnx_with(graph: &[Vec<u8>]) -> Vec<u8> {
+    let opset = field(8, &[0x10, 17]);
+    [vec![0x08, 8], field(7, &graph.concat()), opset].concat()
+}
+
+/// A float tensor of 2 x 3 whose bytes lie elsewhere.
+pub(crate) fn onnx_external(entries: &[(&str, &str)]) -> Vec<u8> {
+    let mut tensor = vec![0x08, 2, 0x08, 3, 0x10, 1];
+    for (key, value) in entries {
+        let entry = [field(1, key.as_bytes()), field(2, value.as_bytes())].concat();
+        tensor.extend(field(13, &entry));
+    }
+    tensor.extend([0x70, 1]);
+    tensor
+}
+
 /// A length-delimited protobuf field.
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut out = vec![number << 3 | 2];
+pub(crate) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = match number {
+        0..16 => vec![number << 3 | 2],
+        _ => vec![(number << 3 & 0x7f) | 0x80 | 2, number >> 4],
+    };
     let mut size = bytes.len();
     while size >= 0x80 {
         out.push(u8::try_from(size & 0x7f).unwrap() | 0x80);

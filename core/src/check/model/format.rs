@@ -82,7 +82,7 @@ pub(super) fn placeholder(head: &[u8], length: u64, format: Format) -> Option<St
 }
 
 /// git-lfs keeps a text of three lines where the file itself was not fetched.
-fn lfs_pointer(text: &str, length: u64) -> Option<String> {
+pub(super) fn lfs_pointer(text: &str, length: u64) -> Option<String> {
     let known = [
         "version https://git-lfs.github.com/spec/",
         "version https://hawser.github.com/",

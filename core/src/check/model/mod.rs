@@ -12,6 +12,7 @@ mod onnx;
 mod problem;
 mod safetensors;
 mod source;
+mod tensors;
 mod zip;
 
 pub use hash::{Progress, forget_checksums};
@@ -109,7 +110,7 @@ fn inspect(need: &ModelNeed, options: &ModelOptions, pulse: &Pulse) -> Vec<Findi
         return vec![bad(need, (Code::ModelPlaceholder, cause)).since(start)];
     }
     let (mut notes, mut findings) = (Vec::new(), Vec::new());
-    match container(&opened, format, pulse) {
+    match container(&need.path, &opened, format, pulse) {
         Ok(note) => notes.push(note),
         Err(problem) => findings.push(bad(need, problem.explain()).since(start)),
     }
@@ -228,7 +229,12 @@ fn sort_of(metadata: &fs::Metadata) -> &'static str {
 }
 
 /// Looks into the container; answers what it is.
-fn container(opened: &Opened, format: Format, pulse: &Pulse) -> Result<String, Problem> {
+fn container(
+    path: &Path,
+    opened: &Opened,
+    format: Format,
+    pulse: &Pulse,
+) -> Result<String, Problem> {
     let (file, length) = (&opened.file, opened.length);
     let source = || Source::new(file, length, pulse);
     match format {
@@ -236,11 +242,24 @@ fn container(opened: &Opened, format: Format, pulse: &Pulse) -> Result<String, P
         Format::Safetensors => {
             safetensors::check(&mut source()?).map(|n| format!("safetensors with {n} tensors"))
         }
-        Format::Onnx => onnx::check(&mut source()?).map(|n| format!("ONNX with {n} nodes")),
+        Format::Onnx => onnx_model(path, &mut source()?, pulse),
         Format::Gguf => gguf::check(&mut source()?)
             .map(|g| format!("GGUF version {} with {} tensors", g.version, g.tensors)),
         Format::Other => Ok("a format that is not looked into".into()),
     }
+}
+
+fn onnx_model(path: &Path, source: &mut Source<'_>, pulse: &Pulse) -> Result<String, Problem> {
+    let model = onnx::check(source)?;
+    let nodes = format!("ONNX with {} nodes", model.nodes);
+    if model.files.is_empty() {
+        return Ok(nodes);
+    }
+    let bytes = tensors::check(path, &model.files, || pulse.beat())?;
+    let count = model.files.len();
+    Ok(format!(
+        "{nodes}, weights of {bytes} bytes in {count} files of their own"
+    ))
 }
 
 fn torch(opened: &Opened, format: Format, pulse: &Pulse) -> Result<String, Problem> {

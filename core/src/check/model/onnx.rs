@@ -5,10 +5,11 @@
 
 use super::problem::{Problem, damaged};
 use super::source::Source;
+use super::tensors::{Files, Message, walk};
 
-const VARINT: u64 = 0;
+pub(super) const VARINT: u64 = 0;
 const FIXED64: u64 = 1;
-const BYTES: u64 = 2;
+pub(super) const BYTES: u64 = 2;
 const FIXED32: u64 = 5;
 
 /// `ModelProto`: field number and wire type.
@@ -42,19 +43,33 @@ const GRAPH: &[(u64, u64)] = &[
 const IR_VERSION: u64 = 1;
 const GRAPH_FIELD: u64 = 7;
 const OPSET: u64 = 8;
+const FUNCTION: u64 = 25;
 /// From this version on a model must name its operator set.
 const OPSET_SINCE: u64 = 3;
 /// No version of the format is anywhere near this.
 const IR_LIMIT: u64 = 1000;
 
-/// Checks the message; answers how many nodes the graph has.
-pub(super) fn check(source: &mut Source<'_>) -> Result<u64, Problem> {
+/// What a model holds.
+pub(super) struct Model {
+    /// How many nodes its graph has.
+    pub(super) nodes: u64,
+    /// Where weights lie that are not in the model's own file.
+    pub(super) files: Files,
+}
+
+/// Checks the message.
+pub(super) fn check(source: &mut Source<'_>) -> Result<Model, Problem> {
     let (mut version, mut nodes, mut opset) = (None, None, false);
+    let mut files = Files::new();
     while source.left() > 0 {
         let (field, wire) = key(source, MODEL)?;
         match field {
             IR_VERSION => version = Some(varint(source)?),
-            GRAPH_FIELD => nodes = Some(graph(source)?),
+            GRAPH_FIELD => nodes = Some(graph(source, &mut files)?),
+            FUNCTION => {
+                let end = whole(source, "a function")?;
+                walk(source, Message::Function, end, 1, &mut files)?;
+            }
             _ => pass(source, wire)?,
         }
         opset |= field == OPSET;
@@ -68,23 +83,28 @@ pub(super) fn check(source: &mut Source<'_>) -> Result<u64, Problem> {
     if version >= OPSET_SINCE && !opset {
         return damaged("it names no operator set: the file is cut off");
     }
-    Ok(nodes)
+    Ok(Model { nodes, files })
 }
 
 /// Walks the graph's fields; answers how many nodes there are.
-fn graph(source: &mut Source<'_>) -> Result<u64, Problem> {
-    let size = varint(source)?;
-    if size > source.left() {
-        let left = source.left();
-        return damaged(format!(
-            "the graph claims {size} bytes, and the file has {left} left"
-        ));
-    }
-    let end = source.position() + size;
+fn graph(source: &mut Source<'_>, files: &mut Files) -> Result<u64, Problem> {
+    let end = whole(source, "the graph")?;
     let mut nodes = 0;
     while source.position() < end {
         let (field, wire) = key(source, GRAPH)?;
-        pass(source, wire)?;
+        let child = match field {
+            1 => Some(Message::Node),
+            5 => Some(Message::Tensor),
+            15 => Some(Message::Sparse),
+            _ => None,
+        };
+        match child {
+            Some(child) => {
+                let inner = whole(source, "a part of the graph")?;
+                walk(source, child, inner, 1, files)?;
+            }
+            None => pass(source, wire)?,
+        }
         nodes += u64::from(field == 1);
     }
     if source.position() != end {
@@ -93,8 +113,19 @@ fn graph(source: &mut Source<'_>) -> Result<u64, Problem> {
     Ok(nodes)
 }
 
+/// Where the message ends whose length is next.
+fn whole(source: &mut Source<'_>, what: &str) -> Result<u64, Problem> {
+    let (size, left) = (varint(source)?, source.left());
+    if size > left {
+        return damaged(format!(
+            "{what} claims {size} bytes, and the file has {left} left"
+        ));
+    }
+    Ok(source.position() + size)
+}
+
 /// The next field's number and wire type, which must be the known one where the field is known.
-fn key(source: &mut Source<'_>, known: &[(u64, u64)]) -> Result<(u64, u64), Problem> {
+pub(super) fn key(source: &mut Source<'_>, known: &[(u64, u64)]) -> Result<(u64, u64), Problem> {
     let at = source.position();
     let key = varint(source)?;
     let (field, wire) = (key >> 3, key & 7);
@@ -109,7 +140,7 @@ fn key(source: &mut Source<'_>, known: &[(u64, u64)]) -> Result<(u64, u64), Prob
     }
 }
 
-fn pass(source: &mut Source<'_>, wire: u64) -> Result<(), Problem> {
+pub(super) fn pass(source: &mut Source<'_>, wire: u64) -> Result<(), Problem> {
     match wire {
         VARINT => varint(source).map(drop),
         FIXED64 => source.skip(8, "a number"),
@@ -121,7 +152,7 @@ fn pass(source: &mut Source<'_>, wire: u64) -> Result<(), Problem> {
     }
 }
 
-fn varint(source: &mut Source<'_>) -> Result<u64, Problem> {
+pub(super) fn varint(source: &mut Source<'_>) -> Result<u64, Problem> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
         let byte = source.u8()?;

@@ -10,6 +10,10 @@ pub(super) enum Problem {
     Damaged(String),
     /// The file is sound and of another format than asked for.
     Format(String),
+    /// A file that belongs to it is missing.
+    Missing(String),
+    /// A file that belongs to it is a placeholder.
+    Placeholder(String),
     /// Reading failed.
     Read(io::Error),
     /// Nobody waits for the answer any more.
@@ -22,6 +26,8 @@ impl Problem {
         match self {
             Self::Damaged(why) => (Code::ModelCorrupt, why.clone()),
             Self::Format(why) => (Code::ModelFormat, why.clone()),
+            Self::Missing(why) => (Code::ModelMissing, why.clone()),
+            Self::Placeholder(why) => (Code::ModelPlaceholder, why.clone()),
             Self::Read(error) => (Code::ModelUnreadable, format!("reading failed: {error}")),
             Self::Stopped => (Code::ModelTimeout, "the check was given up".into()),
         }
