@@ -1,9 +1,11 @@
 //! Runs one generation of a Python plugin on the core's own (JSON) path: probe calls, other doors.
 
 use crate::buffers::{Beside, pack, unpack};
+use crate::call::PROGRESS;
 use crate::fault::{Limit, classify};
 use crate::invoke;
 use crate::names;
+use crate::progress::WorkerProgress;
 use crate::tool::PyTool;
 use crate::watchdog;
 use plugward_core::call::{Call, Executor, Fault, Reply, TensorView};
@@ -11,6 +13,7 @@ use plugward_core::error::{Code, Error, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::any::Any;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One generation.
@@ -112,6 +115,15 @@ fn on_values(
     let kwargs = given.cast::<PyDict>().map_err(|_| Fault::RefusedInput {
         message: "the arguments must be an object".to_owned(),
     })?;
+    let reports = match call.reporter.filter(|_| tool.takes_progress) {
+        Some(reporter) => {
+            let reports = Bound::new(py, WorkerProgress::new(Arc::clone(reporter)));
+            let reports = reports.map_err(internal)?;
+            kwargs.set_item(PROGRESS, &reports).map_err(internal)?;
+            Some(reports)
+        }
+        None => None,
+    };
     let handler = tool.handler.bind(py);
     let result = if tool.is_async {
         let run = names::run_blocking(py).map_err(internal)?;
@@ -122,7 +134,11 @@ fn on_values(
     } else {
         invoke::call(handler, names::no_args(py), Some(kwargs))
     };
+    let told_to_stop = reports.is_some_and(|reports| reports.get().end());
     let value = result.map_err(|raised| {
+        if told_to_stop {
+            return Fault::Cancelled;
+        }
         watchdog::with(|dog| Some(classify(raised, tool, Limit::none(), dog).fault))
             .unwrap_or(Fault::Cancelled)
     })?;

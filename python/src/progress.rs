@@ -3,9 +3,11 @@
 
 use crate::meeting::Meeting;
 use crate::names;
+use plugward_core::call::Reporter;
 use plugward_core::sandbox::{Handoff, Next};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 type Reply = Handoff<Option<PyResult<Py<PyAny>>>>;
@@ -89,5 +91,55 @@ impl Progress {
             }
         });
         answer.unwrap_or_else(|| Err(Self::left(py)))
+    }
+}
+
+/// What a plugin in a worker process gets in place of its caller's callback: two numbers cross, the
+/// current and the total, and nothing comes back but "stop".
+#[pyclass(frozen, module = "plugward")]
+pub(crate) struct WorkerProgress {
+    report: Reporter,
+    over: AtomicBool,
+    stopped: AtomicBool,
+}
+
+impl WorkerProgress {
+    pub(crate) fn new(report: Reporter) -> Self {
+        Self {
+            report,
+            over: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    /// The call has ended; whether it was told to stop.
+    pub(crate) fn end(&self) -> bool {
+        self.over.store(true, Ordering::Release);
+        self.stopped.load(Ordering::Acquire)
+    }
+}
+
+/// Numbers of any kind; what is none counts as 0.
+fn number(args: &Bound<'_, PyTuple>, at: usize) -> u64 {
+    let found = args.get_item(at).and_then(|n| n.extract::<f64>());
+    found.unwrap_or_default() as u64
+}
+
+#[pymethods]
+impl WorkerProgress {
+    #[pyo3(signature = (*args, **_kwargs))]
+    fn __call__(
+        &self,
+        py: Python<'_>,
+        args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        let go_on =
+            !self.over.load(Ordering::Acquire) && (self.report)(number(args, 0), number(args, 1));
+        if go_on {
+            return Ok(());
+        }
+        self.stopped.store(true, Ordering::Release);
+        Err(Progress::left(py))
     }
 }

@@ -187,6 +187,50 @@ async def test_a_cancelled_call_that_never_ends_is_ended_at_its_deadline(load: L
     pytest.fail("its worker still has it")
 
 
+async def test_progress_comes_to_the_loops_thread(load: Load) -> None:
+    rt = load()
+    seen: list[tuple[int, int]] = []
+    loop = asyncio.get_running_loop()
+
+    def report(n: int, of: int) -> None:
+        assert asyncio.get_running_loop() is loop
+        seen.append((n, of))
+
+    assert (await rt.acall("slow0", "count", {"to": 5}, progress=report)).result == 5
+    assert seen == sorted(seen)
+    assert set(seen) <= {(n, 5) for n in range(1, 6)}
+    assert seen
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+async def test_a_callback_that_raises_ends_the_call(load: Load, awaited: bool) -> None:
+    rt = load()
+
+    def enough(n: int, _of: int) -> None:
+        if n >= 3:
+            raise ValueError("enough")
+
+    if awaited:
+        outcome = await rt.acall("slow0", "count", {"to": 10_000}, progress=enough)
+    else:
+        outcome = await asyncio.to_thread(rt.call, "slow0", "count", {"to": 10_000}, progress=enough)
+    assert outcome.code == "PW-CALL-013", outcome
+    await asyncio.sleep(0.3)  # a caller that blocked has left before the tool has
+    assert (await rt.acall("slow0", "echo", {"n": 1}, deadline_ms=5000)).ok
+    assert rt.state("slow0") == "INITIALIZED"
+
+
+async def test_a_plugin_that_reports_hears_that_it_was_cancelled(load: Load) -> None:
+    rt = load()
+    call = asyncio.ensure_future(rt.acall("slow0", "count", {"to": 10_000}))
+    await asyncio.sleep(0.1)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    outcome = await rt.acall("slow0", "echo", {"n": 1}, deadline_ms=5000)
+    assert outcome.ok, "its place is free again long before it would have ended"
+
+
 def test_each_loop_has_its_own_letters_and_leaves_nothing_behind(load: Load) -> None:
     rt = load()
 

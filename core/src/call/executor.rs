@@ -30,6 +30,9 @@ pub struct TensorView<'a> {
 /// As long as one of its clones lives, the memory of a [`TensorView`] is not used for anything else.
 pub type Keep = Arc<dyn Any + Send + Sync>;
 
+/// Reports (current, total); false asks the plugin to stop.
+pub type Reporter = Arc<dyn Fn(u64, u64) -> bool + Send + Sync>;
+
 /// One call on its way to an executor.
 pub struct Call<'a> {
     /// The plugin's name.
@@ -46,6 +49,8 @@ pub struct Call<'a> {
     pub should_stop: &'a (dyn Fn() -> bool + Sync),
     /// Reports (current, total); false asks the plugin to stop.
     pub progress: &'a (dyn Fn(u64, u64) -> bool + Sync),
+    /// The same for an object that may outlive the call, where there can be one.
+    pub reporter: Option<&'a Reporter>,
 }
 
 /// How a call that was begun stands.

@@ -22,7 +22,7 @@ pub use checkpoint::{CHECKPOINT_LIMIT, Checkpoints, Vault};
 pub use data::{Data, Elsewhere};
 pub use executor::{
     BuildContext, Built, BuiltTool, Call, Confine, DeathNotice, Executor, Keep, Loader, Look,
-    TensorView, Underway,
+    Reporter, TensorView, Underway,
 };
 pub(crate) use fault::ms;
 pub use fault::{Fault, Interruption};

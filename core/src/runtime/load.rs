@@ -437,6 +437,7 @@ fn probe(
         call_id: crate::metrics::call_id(),
         should_stop: &|| false,
         progress: &|_, _| true,
+        reporter: None,
     };
     let reply = executor.call(&call).map_err(|fault| {
         let error = fault.to_error(&plugin.name, &golden.tool);

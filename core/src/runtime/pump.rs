@@ -43,6 +43,7 @@ impl Stage {
             call_id: ticket.call_id(),
             should_stop: &|| false,
             progress: &|_, _| true,
+            reporter: None,
         };
         let begun = catch_unwind(AssertUnwindSafe(|| {
             target.generation().executor.begin(&call)

@@ -246,6 +246,7 @@ fn enter_plugin(
         call_id,
         should_stop,
         progress,
+        reporter: None,
     };
     let run = AssertUnwindSafe(|| target.generation().executor.call(&call));
     catch_unwind(run).unwrap_or_else(|panic| {

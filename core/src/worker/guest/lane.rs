@@ -26,6 +26,7 @@ pub(super) struct Incoming<'a> {
 }
 
 /// A call's way to hear and tell while it runs.
+#[derive(Clone, Copy)]
 pub(super) struct Control<'a> {
     lane: &'a Lane,
     pub(super) deadline: Option<Instant>,

@@ -4,7 +4,7 @@ use super::arrays::Arrays;
 use super::lane::{Guest, Incoming};
 use super::{checkpoint, confine};
 use super::{output, parent};
-use crate::call::{Args, BuildContext, Built, Call, DeathNotice, Executor, Fault, Reply};
+use crate::call::{Args, BuildContext, Built, Call, DeathNotice, Executor, Fault, Reply, Reporter};
 use crate::error::{Code, Error, Result};
 use crate::log::Logger;
 use crate::manifest::ToolSpec;
@@ -120,6 +120,8 @@ impl Plugin {
             .and_then(|b| std::str::from_utf8(b).ok())
             .ok_or_else(garbled)?;
         let args = Args::from_checked_text(text.to_owned());
+        let beyond = *control;
+        let reporter: Reporter = Arc::new(move |n, of| beyond.progress(n, of));
         let call = Call {
             plugin: &self.name,
             tool,
@@ -128,6 +130,7 @@ impl Plugin {
             call_id: head.call_id,
             should_stop: &|| control.should_stop(),
             progress: &|n, of| control.progress(n, of),
+            reporter: Some(&reporter),
         };
         let arrays = Arrays::of(request).ok_or_else(garbled)?;
         let views: Vec<_> = arrays.views().collect();
