@@ -21,6 +21,7 @@ ROWS = (
     "process_call",
     "process_frame",
     "process_faults",
+    "process_recovery",
 )
 
 

@@ -304,6 +304,34 @@ def test_an_import_that_kills_the_fork_server_is_left_out(tmp_path: Path) -> Non
     assert "SIGABRT" in errors
 
 
+STORM = """
+import os
+here = os.path.dirname(__file__)
+with open(os.path.join(here, "attempts"), "a") as attempts:
+    attempts.write("x")
+if os.path.exists(os.path.join(here, "broken")):
+    raise RuntimeError("no more of me")
+"""
+
+
+def test_a_plugin_that_can_no_longer_be_imported_makes_no_storm(
+    load: Callable[..., plugward.Runtime], tmp_path: Path
+) -> None:
+    folder = tmp_path / "p1"
+    more = {"permissions": {"write": [str(tmp_path)]}, "restart": {"max": 3, "within_s": 60, "backoff_ms": [5, 10]}}
+    rt = load(spares=1, **more)
+    eventually("a spare", lambda: rt.plugin_health("p")["spares"] == 1)  # type: ignore[index]
+    (folder / "plug.py").write_text(STORM + PLUGIN)
+    (folder / "broken").touch()
+    assert rt.call("p", "exits").code == "PW-WORKER-005"
+    assert rt.call("p", "threads").ok, "the spare is of before"
+    eventually("they are given up", lambda: said(rt, "no more warm spares"))
+    time.sleep(0.3)
+    assert len((folder / "attempts").read_text()) == 4, "once and three times more"
+    assert rt.call("p", "threads").ok
+    assert rt.plugin_health("p")["spares"] == 0  # type: ignore[index]
+
+
 def test_deaths_with_spares_leave_nothing_behind(load: Callable[..., plugward.Runtime]) -> None:
     rt = load(spares=1)
 

@@ -86,7 +86,7 @@ def test_one_answer_that_is_not_200_misses_the_goal() -> None:
     assert [goal.met for goal in health_http.goals({})] == [None, None, None]
 
 
-@pytest.mark.parametrize("name", ["process_call", "process_frame", "process_faults"])
+@pytest.mark.parametrize("name", ["process_call", "process_frame", "process_faults", "process_recovery"])
 def test_the_rows_on_worker_processes(name: str) -> None:
     for peer in ("pebble", "numpy"):
         pytest.importorskip(peer, reason=f"{peer} is a peer of this row (make bench installs it)")
