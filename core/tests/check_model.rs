@@ -261,3 +261,39 @@ fn safetensors_whose_offsets_lie() {
         "1 tensors",
     );
 }
+
+/// libtorch would read beyond the record; the pickle's own numbers tell.
+#[test]
+fn a_record_that_is_shorter_than_its_tensor_is_damage() {
+    let folder = Folder::in_memory();
+    let pickle = b"\x80\x02(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x10tQ.";
+    for (name, place) in [
+        ("m/data.pkl", "m/data/0"),
+        ("m/constants.pkl", "m/constants/0"),
+    ] {
+        for (length, whole) in [(64, true), (80, true), (63, false), (0, false)] {
+            let record = vec![0x3f; length];
+            let bytes = samples::zip(&[
+                (name, pickle, false),
+                ("m/data.pkl", b"\x80\x02}.", false),
+                (place, &record, false),
+            ]);
+            let findings = check_model(&folder.file("m.pt", &bytes));
+            if whole {
+                assert_eq!(codes(&findings), [], "{findings:?}");
+            } else {
+                only(&findings, Code::ModelCorrupt, "its tensor needs 64");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_torchscript_model_without_a_pin_is_told_so() {
+    let folder = Folder::in_memory();
+    let mut need = folder.file("m.pt", &samples::torchscript());
+    fine(&check_model(&need), "pin its sha256");
+    need.sha256 = Some(sha256(&samples::torchscript()));
+    let findings = check_model(&need);
+    assert!(!findings[0].message.contains("pin its"), "{findings:?}");
+}

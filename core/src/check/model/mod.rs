@@ -9,6 +9,7 @@ mod format;
 mod gguf;
 mod hash;
 mod onnx;
+mod pickle;
 mod problem;
 mod safetensors;
 mod source;
@@ -110,7 +111,7 @@ fn inspect(need: &ModelNeed, options: &ModelOptions, pulse: &Pulse) -> Vec<Findi
         return vec![bad(need, (Code::ModelPlaceholder, cause)).since(start)];
     }
     let (mut notes, mut findings) = (Vec::new(), Vec::new());
-    match container(&need.path, &opened, format, pulse) {
+    match container(need, &opened, format, pulse) {
         Ok(note) => notes.push(note),
         Err(problem) => findings.push(bad(need, problem.explain()).since(start)),
     }
@@ -230,7 +231,7 @@ fn sort_of(metadata: &fs::Metadata) -> &'static str {
 
 /// Looks into the container; answers what it is.
 fn container(
-    path: &Path,
+    need: &ModelNeed,
     opened: &Opened,
     format: Format,
     pulse: &Pulse,
@@ -238,11 +239,13 @@ fn container(
     let (file, length) = (&opened.file, opened.length);
     let source = || Source::new(file, length, pulse);
     match format {
-        Format::TorchScript | Format::Torch | Format::Archive => torch(opened, format, pulse),
+        Format::TorchScript | Format::Torch | Format::Archive => {
+            torch(opened, format, need.sha256.is_some(), pulse)
+        }
         Format::Safetensors => {
             safetensors::check(&mut source()?).map(|n| format!("safetensors with {n} tensors"))
         }
-        Format::Onnx => onnx_model(path, &mut source()?, pulse),
+        Format::Onnx => onnx_model(&need.path, &mut source()?, pulse),
         Format::Gguf => gguf::check(&mut source()?)
             .map(|g| format!("GGUF version {} with {} tensors", g.version, g.tensors)),
         Format::Other => Ok("a format that is not looked into".into()),
@@ -262,7 +265,7 @@ fn onnx_model(path: &Path, source: &mut Source<'_>, pulse: &Pulse) -> Result<Str
     ))
 }
 
-fn torch(opened: &Opened, format: Format, pulse: &Pulse) -> Result<String, Problem> {
+fn torch(opened: &Opened, format: Format, pinned: bool, pulse: &Pulse) -> Result<String, Problem> {
     if !opened.head.starts_with(format::ZIP) {
         if opened.head[0] == format::PICKLE {
             return match format {
@@ -281,7 +284,11 @@ fn torch(opened: &Opened, format: Format, pulse: &Pulse) -> Result<String, Probl
         false => "too large to verify its checksums here; pin its sha256",
     };
     match (format, archive.script, archive.torch) {
-        (_, true, _) => Ok(format!("TorchScript with {} files, {sums}", archive.files)),
+        (_, true, _) if pinned => Ok(format!("TorchScript with {} files, {sums}", archive.files)),
+        (_, true, _) => Ok(format!(
+            "TorchScript with {} files, {sums}; libtorch believes every byte of it, so pin its sha256",
+            archive.files
+        )),
         (Format::TorchScript, false, true) => Err(Problem::Format(
             "it was saved with torch.save, not with torch.jit.save".into(),
         )),

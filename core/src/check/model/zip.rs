@@ -1,13 +1,16 @@
 //! The zip archives of PyTorch: TorchScript and `torch.save`.
 //!
 //! libtorch does not check the checksums when it loads, and a model with a flipped bit loads and
-//! answers wrongly, so they are checked here. The `zip` crate was rejected because it looks for
+//! answers wrongly, so they are checked here; nor does it check that a record is as long as its
+//! tensor, so that is checked as well (see [`pickle`](super::pickle)). The `zip` crate was rejected because it looks for
 //! the directory's end backwards through the whole file, which takes hours on a huge sparse one;
 //! `rawzip` has a bound for that, needs constant memory and verifies sizes and checksums.
 
 use super::super::bounded::Pulse;
+use super::pickle;
 use super::problem::{Problem, damaged};
 use rawzip::{CompressionMethod, ErrorKind, FileReader, ReaderAt, ZipArchive, ZipLocator};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 
@@ -52,6 +55,7 @@ pub(super) fn check(file: &File, length: u64, pulse: &Pulse) -> Result<Archive, 
         .locate_in_reader(reader, &mut buffer, length)
         .map_err(|(_, error)| problem(error, "the archive"))?;
     let mut found = walk(&archive, &mut buffer)?;
+    tensors(&archive, &mut buffer, &found.sizes)?;
     if found.bytes <= CHECKSUM_LIMIT {
         verify(&archive, &mut buffer)?;
         found.archive.verified = true;
@@ -62,12 +66,18 @@ pub(super) fn check(file: &File, length: u64, pulse: &Pulse) -> Result<Archive, 
 struct Walk {
     archive: Archive,
     bytes: u64,
+    /// The plain size of every record, by its name; empty where there are too many.
+    sizes: BTreeMap<String, u64>,
 }
+
+/// How many records are remembered by name; the largest models have some thousands.
+const RECORDS: u64 = 1 << 17;
 
 fn walk<R: ReaderAt>(archive: &ZipArchive<R>, buffer: &mut [u8]) -> Result<Walk, Problem> {
     let mut walk = Walk {
         archive: Archive::default(),
         bytes: 0,
+        sizes: BTreeMap::new(),
     };
     let mut local = vec![0; 2 * 65_536];
     let mut entries = archive.entries(buffer);
@@ -101,6 +111,9 @@ fn walk<R: ReaderAt>(archive: &ZipArchive<R>, buffer: &mut [u8]) -> Result<Walk,
             return damaged(format!("{name} is stored and has two different sizes"));
         }
         walk.archive.files += 1;
+        if walk.archive.files <= RECORDS {
+            walk.sizes.insert(name.to_string(), plain);
+        }
         walk.archive.script |= name.ends_with("/constants.pkl");
         walk.archive.torch |= name.ends_with("/data.pkl");
         walk.bytes = walk.bytes.saturating_add(plain.max(stored));
@@ -110,6 +123,59 @@ fn walk<R: ReaderAt>(archive: &ZipArchive<R>, buffer: &mut [u8]) -> Result<Walk,
         return damaged(format!("the directory has {has} files and says {says}"));
     }
     Ok(walk)
+}
+
+/// Compares the records of tensors with what the archive's pickles say of them.
+fn tensors<R: ReaderAt>(
+    archive: &ZipArchive<R>,
+    buffer: &mut [u8],
+    sizes: &BTreeMap<String, u64>,
+) -> Result<(), Problem> {
+    let mut entries = archive.entries(buffer);
+    while let Some(record) = entries
+        .next_entry()
+        .map_err(|e| problem(e, "the directory"))?
+    {
+        let name = String::from_utf8_lossy(record.file_path().as_ref()).into_owned();
+        let Some((root, folder)) = pickled(&name) else {
+            continue;
+        };
+        if record.compression_method() != CompressionMethod::STORE
+            || record.uncompressed_size_hint() > pickle::LIMIT
+        {
+            continue;
+        }
+        let entry = archive
+            .get_entry(record.wayfinder())
+            .map_err(|e| problem(e, &name))?;
+        let mut bytes = Vec::new();
+        let mut reader = entry.reader().take(pickle::LIMIT);
+        reader
+            .read_to_end(&mut bytes)
+            .map_err(|error| checksum_problem(&name, error))?;
+        for (key, needed) in pickle::storages(&bytes).unwrap_or_default() {
+            let place = format!("{root}/{folder}/{key}");
+            match sizes.get(&place) {
+                Some(has) if *has < needed => {
+                    return damaged(format!(
+                        "{place} has {has} bytes, and its tensor needs {needed}: reading it would \
+                         leave the record"
+                    ));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The root of an archive and the folder of the tensors that a pickle in it speaks of.
+fn pickled(name: &str) -> Option<(&str, &str)> {
+    match name.rsplit_once('/')? {
+        (root, "data.pkl") => Some((root, "data")),
+        (root, "constants.pkl") => Some((root, "constants")),
+        _ => None,
+    }
 }
 
 /// Reads every file and compares its checksum.
