@@ -10,6 +10,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PACKAGES := $(VENV)/.packages
 BENCH_PACKAGES := $(VENV)/.bench-packages
+VIDEO_PACKAGES := $(VENV)/.video-packages
 WHEEL := $(VENV)/.wheel
 TORCH := .torch/.installed
 VIDEOTRACKER := plugins/videotracker/libvideotracker.so
@@ -39,6 +40,10 @@ $(PACKAGES): requirements/dev.txt scripts/python.sh scripts/common.sh
 
 $(BENCH_PACKAGES): requirements/bench.txt $(PACKAGES)
 	scripts/python.sh requirements/bench.txt
+	@touch $@
+
+$(VIDEO_PACKAGES): requirements/video.txt $(PACKAGES)
+	scripts/python.sh requirements/video.txt
 	@touch $@
 
 $(WHEEL): $(PACKAGES) Cargo.toml Cargo.lock pyproject.toml scripts/wheel.sh $(CORE_SOURCES) $(PACKAGE_SOURCES)
@@ -88,7 +93,7 @@ test-python: $(WHEEL) $(VIDEOTRACKER) ## the Python package, the examples, the h
 
 # --- checks and measurements -----------------------------------------------------------------------------------------
 
-.PHONY: lint sanitize loom miri bench lock
+.PHONY: lint sanitize loom miri bench proof lock
 lint: $(WHEEL) ## rustfmt, clippy, ruff, mypy, stubtest, tsc
 	scripts/lint.sh
 
@@ -101,10 +106,13 @@ loom: ## every interleaving of a few threads on the state word
 miri: ## the unsafe modules under Miri (needs a nightly toolchain)
 	scripts/miri.sh
 
-bench: $(WHEEL) $(BENCH_PACKAGES) ## the rows of bench/README.md, written to bench/RESULTS.md (ROWS= for some of them)
+bench: $(WHEEL) $(BENCH_PACKAGES) $(VIDEO_PACKAGES) ## the rows of bench/README.md, written to bench/RESULTS.md (ROWS= for some of them)
 	if command -v npm >/dev/null; then \
 	  scripts/node_modules.sh; npm --prefix node run --silent addon; npm --prefix node run --silent build; fi
 	$(PY) -m bench $(ROWS)
+
+proof: $(VIDEO_PACKAGES) ## the tracker beside supervision's, written to plugins/videotracker/proof/RESULTS.md
+	$(PY) -m plugins.videotracker.proof.compare
 
 lock: $(PACKAGES) ## pin requirements/*.in again (UPGRADE=1 for the newest versions)
 	scripts/lock.sh

@@ -22,6 +22,7 @@ ROWS = (
     "process_frame",
     "process_faults",
     "process_recovery",
+    "tracking_step",
 )
 
 

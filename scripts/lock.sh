@@ -6,7 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 export UV_CACHE_DIR="$ROOT/.tools/uv"
 tool="$ROOT/.tools/lock"
 [ -x "$tool/bin/uv" ] || { "$VENV/bin/python" -m venv "$tool" && "$tool/bin/pip" install --quiet uv; }
-for name in dev bench train; do
+for name in dev bench train video; do
     "$tool/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
         --no-header --no-emit-index-url --no-emit-find-links ${UPGRADE:+--upgrade} \
         --output-file "requirements/$name.txt" "requirements/$name.in"

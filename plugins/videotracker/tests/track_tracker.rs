@@ -104,11 +104,11 @@ fn between_the_thresholds_nothing_begins() {
 #[test]
 fn the_lost_buffer_ends_on_the_frame() {
     for (frame_rate, lost_buffer, remembered) in [
-        (30.0, 30, 30),
-        (60.0, 30, 60),
-        (15.0, 30, 15),
-        (30.0, 3, 3),
-        (25.0, 10, 8),
+        (30.0, 30, 31),
+        (60.0, 30, 61),
+        (15.0, 30, 16),
+        (30.0, 3, 4),
+        (25.0, 10, 9),
     ] {
         let config = Config {
             frame_rate,
@@ -179,11 +179,11 @@ fn a_player_never_becomes_the_ball() {
 
 #[test]
 fn of_two_in_one_place_the_number_followed_for_longer_stays() {
-    for last in [seen(0.0, 0.0), seen(1.0, 0.0)] {
+    for last in [seen(0.0, 0.0), seen(0.3, 0.0)] {
         let mut tracker = tracker();
         (0..5).for_each(|_| drop(tracker.update(&[seen(0.0, 0.0)])));
         // A detector that sees it double, and then no more.
-        (0..5).for_each(|_| drop(tracker.update(&[seen(0.0, 0.0), seen(1.0, 0.0)])));
+        (0..5).for_each(|_| drop(tracker.update(&[seen(0.0, 0.0), seen(0.3, 0.0)])));
         assert_eq!(tracker.remembered(), 2);
         assert_eq!(ids(&tracker.update(&[last])), [1]);
         assert_eq!(tracker.remembered(), 1);
@@ -244,4 +244,71 @@ fn no_number_is_reported_twice_in_a_frame_nor_after_another_object_had_it() {
             );
         }
     }
+}
+
+#[test]
+fn a_camera_that_jumps_takes_nobodys_number() {
+    let people = |jump: f32| -> Vec<Detection> {
+        (0..8)
+            .map(|index| seen(100.0 * index as f32 + jump, 40.0 * index as f32 - jump))
+            .collect()
+    };
+    let run = |camera_motion| {
+        let mut tracker = Tracker::new(Config {
+            camera_motion,
+            ..Config::default()
+        });
+        let jumps = (0..60).map(|frame| if frame % 7 > 3 { 14.0 } else { 0.0 });
+        jumps
+            .flat_map(|jump| ids(&tracker.update(&people(jump))))
+            .max()
+    };
+    assert_eq!(run(true), Some(8), "eight people, eight numbers");
+    assert!(
+        run(false) > Some(8),
+        "the scene asks for it: without, numbers are lost"
+    );
+}
+
+#[test]
+fn a_lost_object_moves_with_the_camera() {
+    let mut tracker = tracker();
+    let people = |shift: f32, count: usize| -> Vec<Detection> {
+        (0..count)
+            .map(|index| seen(100.0 * index as f32 + shift, 0.0))
+            .collect()
+    };
+    (0..5).for_each(|_| drop(tracker.update(&people(0.0, 8))));
+    // The eighth is hidden while the camera goes 60 pixels, three widths.
+    (1..=10).for_each(|frame| drop(tracker.update(&people(6.0 * frame as f32, 7))));
+    assert_eq!(
+        ids(&tracker.update(&people(60.0, 8))),
+        [1, 2, 3, 4, 5, 6, 7, 8]
+    );
+}
+
+#[test]
+fn people_who_walk_each_their_way_move_no_camera() {
+    let run = |camera_motion| {
+        let mut random = common::random::Random::new(4);
+        let mut tracker = Tracker::new(Config {
+            camera_motion,
+            ..Config::default()
+        });
+        (0..50)
+            .map(|_| {
+                let wobble = |random: &mut common::random::Random| random.between(-3.0, 3.0) as f32;
+                let given: Vec<Detection> = (0..4)
+                    .map(|index| {
+                        seen(
+                            100.0 * index as f32 + wobble(&mut random),
+                            wobble(&mut random),
+                        )
+                    })
+                    .collect();
+                tracker.update(&given)
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(run(true), run(false), "four say nothing about the camera");
 }

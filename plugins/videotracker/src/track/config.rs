@@ -21,6 +21,8 @@ pub struct Config {
     pub tentative_match_threshold: f32,
     /// An object that is being tracked and a lost one are the same from this IoU on; the older one stays.
     pub duplicate_iou: f32,
+    /// Take the camera's own motion out of the association (not part of the paper).
+    pub camera_motion: bool,
     /// How long a lost object is remembered, in frames of a video of 30 frames a second.
     pub lost_buffer: u32,
     /// Frames a second of the video; `lost_buffer` is scaled by it.
@@ -43,7 +45,8 @@ impl Default for Config {
             match_threshold: 0.8,
             weak_match_threshold: 0.5,
             tentative_match_threshold: 0.7,
-            duplicate_iou: 0.85,
+            duplicate_iou: 0.95,
+            camera_motion: true,
             lost_buffer: 30,
             frame_rate: 30.0,
             min_frames: 1,
@@ -54,7 +57,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// How many frames of this video a lost object is remembered.
+    /// In how many frames of this video a lost object may be missing until it is forgotten: the buffer and one more, as
+    /// in the paper's code, where a removal takes effect a frame after it was decided.
     #[must_use]
     pub fn frames_remembered(&self) -> u64 {
         let rate = f64::from(self.frame_rate);
@@ -63,7 +67,7 @@ impl Config {
         } else {
             1.0
         };
-        (scale * f64::from(self.lost_buffer)) as u64
+        ((scale * f64::from(self.lost_buffer)) as u64).saturating_add(1)
     }
 
     /// The confidence that begins a track. A threshold that nothing could reach is not raised by the margin.

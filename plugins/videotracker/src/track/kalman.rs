@@ -138,6 +138,12 @@ impl Filter {
         self.axes[3].rate = 0.0;
     }
 
+    /// Everything has moved by this much, to the right and down, and goes on as before.
+    pub fn shift(&mut self, [x, y]: [f64; 2]) {
+        self.axes[0].value += x;
+        self.axes[1].value += y;
+    }
+
     /// The estimates: centre x, centre y, width over height, height.
     #[must_use]
     pub fn measure(&self) -> [f64; 4] {

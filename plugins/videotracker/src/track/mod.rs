@@ -11,13 +11,15 @@
 //!    it was clutter;
 //! 5. what is left of the confident detections begins new tracks, and what was not seen is kept in the lost buffer.
 //!
-//! Three things go beyond the paper. A detection is only ever associated with an object of its own class: a player
+//! Four things go beyond the paper. The camera's own motion is taken out before the association (`camera`). A
+//! detection is only ever associated with an object of its own class: a player
 //! does not become the ball. Everything is bounded ([`Config::max_tracks`], [`Config::max_detections`],
 //! [`Streams`]), and what was left out is counted ([`Dropped`]). And a detection that is not a box of finite size is
 //! left out at the door, so no NaN ever reaches a filter.
 
 pub mod assign;
 mod bbox;
+mod camera;
 mod checkpoint;
 mod config;
 pub mod kalman;

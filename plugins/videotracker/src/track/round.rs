@@ -3,6 +3,7 @@
 use super::Config;
 use super::assign::{Edge, assign};
 use super::bbox::Edges;
+use super::camera::motion;
 use super::screen::Seen;
 use super::target::{State, Target};
 
@@ -12,7 +13,16 @@ pub(crate) fn associate(
     seen: &[Seen],
     config: &Config,
 ) -> Vec<Option<usize>> {
-    let expected: Vec<Edges> = targets.iter_mut().map(Target::predict).collect();
+    let mut expected: Vec<Edges> = targets.iter_mut().map(Target::predict).collect();
+    let strong = |seen: &Seen| seen.confidence >= config.track_threshold;
+    if config.camera_motion {
+        let confident: Vec<&Seen> = seen.iter().filter(|seen| strong(seen)).collect();
+        follow(
+            motion(targets, &expected, &confident),
+            targets,
+            &mut expected,
+        );
+    }
     let mut round = Round {
         targets,
         expected,
@@ -20,7 +30,6 @@ pub(crate) fn associate(
         partners: vec![None; targets.len()],
         taken: vec![false; seen.len()],
     };
-    let strong = |seen: &Seen| seen.confidence >= config.track_threshold;
     round.pair(
         |state| state != State::Tentative,
         strong,
@@ -40,6 +49,16 @@ pub(crate) fn associate(
         by_confidence,
     );
     round.partners
+}
+
+/// Move everything with the camera.
+fn follow(motion: [f64; 2], targets: &mut [Target], expected: &mut [Edges]) {
+    if motion != [0.0, 0.0] {
+        for (target, expected) in targets.iter_mut().zip(expected) {
+            target.filter.shift(motion);
+            *expected = target.edges();
+        }
+    }
 }
 
 /// How alike a pair is whose boxes overlap by this much: by the overlap alone.

@@ -1,10 +1,13 @@
 //! One object that a tracker knows.
 
-use super::bbox::Edges;
+use super::bbox::{Edges, usable};
 use super::kalman::Filter;
 use super::screen::Seen;
 use super::{Detection, Track};
 use serde::{Deserialize, Serialize};
+
+/// A detection that overlaps less than this with what the filter makes of it is not reported: it may be another's.
+const LEAST_FIT: f64 = 0.5;
 
 /// What is known of an object's presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,12 +53,15 @@ impl Target {
         }
     }
 
-    /// Move on by one frame; gives the box in which the object is expected.
+    /// Move on by one frame; gives the box in which the object is expected. What was seen once has no velocity yet,
+    /// and as in the paper's code it waits where it is.
     pub(crate) fn predict(&mut self) -> Edges {
         if self.state == State::Lost {
             self.filter.hold_height();
         }
-        self.filter.predict();
+        if self.state != State::Tentative {
+            self.filter.predict();
+        }
         self.edges()
     }
 
@@ -84,9 +90,12 @@ impl Target {
         }
     }
 
-    /// What is reported: its number with the detection that it was in this frame.
+    /// What is reported: its number with the detection that it was in this frame, if that fits.
     pub(crate) fn report(&self, detections: &[Detection]) -> Option<Track> {
         let (track_id, seen) = (self.id?, detections.get(self.detection)?);
+        if self.edges().iou(&usable(seen)?.0) < LEAST_FIT {
+            return None;
+        }
         let Detection { xyxy, class_id, .. } = *seen;
         Some(Track {
             track_id,
