@@ -62,6 +62,7 @@ class Plugin:
 @pytest.fixture
 def load(tmp_path: Path) -> Iterator[Callable[..., plugward.Runtime]]:
     made: list[plugward.Runtime] = []
+    others = set(family(os.getpid()))
 
     def load(*names: str, **more: Any) -> plugward.Runtime:
         rt = plugward.Runtime(logging=False)
@@ -75,7 +76,7 @@ def load(tmp_path: Path) -> Iterator[Callable[..., plugward.Runtime]]:
     yield load
     for rt in made:
         rt.close()
-    eventually("all are gone", lambda: not family(os.getpid()))
+    eventually("all are gone", lambda: not set(family(os.getpid())) - others)
 
 
 def write(folder: Path, name: str, **more: Any) -> Path:
@@ -330,6 +331,17 @@ def test_a_plugin_that_can_no_longer_be_imported_makes_no_storm(
     assert len((folder / "attempts").read_text()) == 4, "once and three times more"
     assert rt.call("p", "threads").ok
     assert rt.plugin_health("p")["spares"] == 0  # type: ignore[index]
+
+
+def test_a_spare_that_still_loads_ends_with_its_runtime(load: Callable[..., plugward.Runtime], tmp_path: Path) -> None:
+    rt = load(spares=1, restart={"max": 10})
+    eventually("a spare", lambda: rt.plugin_health("p")["spares"] == 1)  # type: ignore[index]
+    (tmp_path / "p1" / "plug.py").write_text("import time\ntime.sleep(3600)\n" + PLUGIN)
+    assert rt.call("p", "exits").code == "PW-WORKER-005"
+    eventually("the spare serves, the next one hangs", lambda: len(family(os.getpid())) == 3)
+    left = set(family(os.getpid()))
+    rt.close()
+    eventually("all are gone", lambda: not left & set(family(os.getpid())), 10)
 
 
 def test_deaths_with_spares_leave_nothing_behind(load: Callable[..., plugward.Runtime]) -> None:

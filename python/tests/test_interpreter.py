@@ -110,6 +110,8 @@ def test_an_interpreter_of_another_version(runtime: plugward.Runtime, tmp_path: 
         assert report.ok, (program, report.error)
         about = runtime.call(name, "about").unwrap()
         assert tuple(about["version"]) == version
+        pid = (runtime.plugin_health(name) or {})["pid"]
+        assert Path(f"/proc/{pid}/comm").read_text() == "plugward-worker\n", "forked"
         assert runtime.call(name, "size", {"data": b"x" * 1_000_000}).result == 1_000_000
 
 

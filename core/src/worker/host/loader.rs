@@ -2,7 +2,7 @@
 
 use super::cgroup::{Cgroup, Roots};
 use super::checkpoint;
-use super::child::Child;
+use super::child::{Child, Reason};
 use super::executor::WorkerExecutor;
 use super::fork_servers::ForkServers;
 use super::link::{Link, Making, Request};
@@ -17,10 +17,12 @@ use crate::error::{Code, Error, Result};
 use crate::manifest::Manifest;
 use crate::metrics;
 use crate::permissions::{PAYLOAD_MB, RESULT_MB};
+use crate::sync::Mutex;
 use crate::worker::order::{Loaded, NO_CGROUP, Order};
 use crate::worker::wire::{MAX_LANES, Op, Segment, Shape};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 type Checks = Box<dyn Fn(&Manifest) -> Vec<Finding> + Send + Sync>;
@@ -32,6 +34,10 @@ pub struct WorkerLoader {
     program: Choice,
     reaper: Arc<Reaper>,
     forks: ForkServers,
+    /// Workers that have not loaded their plugin yet.
+    loading: Mutex<Vec<Weak<Link>>>,
+    /// How often it was closed: who began to load before must not go on.
+    closed: AtomicU32,
     payload_mb: u32,
     checks: Option<Checks>,
 }
@@ -57,6 +63,8 @@ impl WorkerLoader {
         Ok(Self {
             program: Box::new(program),
             forks: ForkServers::new(Arc::clone(&reaper)),
+            loading: Mutex::default(),
+            closed: AtomicU32::new(0),
             reaper,
             payload_mb: PAYLOAD_MB,
             checks: None,
@@ -134,13 +142,19 @@ impl WorkerLoader {
         deadline: Instant,
     ) -> Result<(WorkerExecutor, Order)> {
         let mut cold = false;
+        let closed = self.closed.load(Ordering::SeqCst);
         loop {
             let (link, order, was_forked) = self.started(manifest, context, cold)?;
+            self.loading.lock().push(Arc::downgrade(&link));
             // From here on the worker ends when the executor is dropped, on failure as well.
             let executor = WorkerExecutor {
                 link,
                 enforcement: serde_json::Value::Null,
             };
+            if self.closed.load(Ordering::SeqCst) != closed {
+                executor.link.child.kill(Reason::Stopped);
+                return Err(Error::new(Code::RuntimeClosed));
+            }
             match executor.link.shake_hands(deadline) {
                 Err(error) if was_forked => {
                     let text = format!("a forked worker: {}; started cold", error.message());
@@ -177,7 +191,13 @@ impl Loader for WorkerLoader {
         true
     }
 
+    /// Workers that nobody knows yet must not load on: their plugin's code may hang.
     fn close(&self) {
+        self.closed.fetch_add(1, Ordering::SeqCst);
+        let loading = std::mem::take(&mut *self.loading.lock());
+        for link in loading.iter().filter_map(Weak::upgrade) {
+            link.child.kill(Reason::Stopped);
+        }
         self.forks.close();
     }
 
@@ -191,7 +211,11 @@ impl Loader for WorkerLoader {
     fn build(&self, manifest: &Manifest, context: &BuildContext) -> Result<Built> {
         let deadline = Instant::now() + context.timeout;
         let (mut executor, order) = self.ready(manifest, context, deadline)?;
-        let loaded = load(&executor.link, &order, &context.checkpoints, deadline)?;
+        let loaded = load(&executor.link, &order, &context.checkpoints, deadline);
+        let ours = Arc::downgrade(&executor.link);
+        let others = |link: &Weak<Link>| link.strong_count() > 0 && !link.ptr_eq(&ours);
+        self.loading.lock().retain(others);
+        let loaded = loaded?;
         executor.link.open_lanes();
         executor.enforcement = loaded.enforcement;
         let tools = loaded
