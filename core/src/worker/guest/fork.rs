@@ -119,9 +119,8 @@ impl Birth {
 /// Why this process must not fork: other threads, or CUDA.
 #[must_use]
 pub fn taint() -> Option<String> {
-    let threads = std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
-    if threads != 1 {
-        return Some(format!("{threads} threads run"));
+    if let Some(why) = threads() {
+        return Some(why);
     }
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     const CUDA: [&str; 3] = ["/libcuda.so", "/libcudart", "/libtorch_cuda"];
@@ -129,12 +128,18 @@ pub fn taint() -> Option<String> {
     Some(format!("{} is loaded", found.trim_start_matches('/')))
 }
 
-/// Forks a child of this process's own parent.
+fn threads() -> Option<String> {
+    let threads = std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+    (threads != 1).then(|| format!("{threads} threads run"))
+}
+
+/// Forks a child of this process's own parent. That no CUDA is loaded was seen before: between two
+/// forks nothing is imported.
 ///
 /// # Errors
 /// [`io::ErrorKind::Unsupported`] where system or C library do not allow it, else the kernel's.
 pub fn fork_sibling() -> io::Result<Forked> {
-    if let Some(why) = taint() {
+    if let Some(why) = threads() {
         return Err(io::Error::other(why));
     }
     let word = tid_word()?;
