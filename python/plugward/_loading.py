@@ -447,6 +447,7 @@ def _tool(name: str, handler: Any, details: Mapping[str, Any]) -> dict[str, Any]
         "is_async": _is_async(handler),
         "is_function": isinstance(handler, (FunctionType, MethodType)),
         "takes_progress": _takes_progress(handler),
+        "names_progress": _takes_progress(handler, by_name=True),
     }
 
 
@@ -460,9 +461,10 @@ def _is_async(handler: Any) -> bool:
     )
 
 
-def _takes_progress(handler: Any) -> bool:
+def _takes_progress(handler: Any, *, by_name: bool = False) -> bool:
+    """Whether it can be given a callback; `by_name`: also where nobody asked for one, as in a worker process."""
     try:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError):
         return False
-    return any(p.name == "progress_callback" or p.kind is p.VAR_KEYWORD for p in parameters)
+    return any(p.name == "progress_callback" or (p.kind is p.VAR_KEYWORD and not by_name) for p in parameters)

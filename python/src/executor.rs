@@ -115,7 +115,7 @@ fn on_values(
     let kwargs = given.cast::<PyDict>().map_err(|_| Fault::RefusedInput {
         message: "the arguments must be an object".to_owned(),
     })?;
-    let reports = match call.reporter.filter(|_| tool.takes_progress) {
+    let reports = match call.reporter.filter(|_| tool.names_progress) {
         Some(reporter) => {
             let reports = Bound::new(py, WorkerProgress::new(Arc::clone(reporter)));
             let reports = reports.map_err(internal)?;

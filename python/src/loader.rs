@@ -149,6 +149,7 @@ fn tool(
         is_async: field("is_async")?.extract()?,
         is_function: field("is_function")?.extract()?,
         takes_progress: field("takes_progress")?.extract()?,
+        names_progress: field("names_progress")?.extract()?,
         budget: Arc::clone(budget),
     });
     Ok(BuiltTool {

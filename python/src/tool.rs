@@ -16,6 +16,8 @@ pub(crate) struct PyTool {
     pub is_function: bool,
     /// Whether it takes `progress_callback`.
     pub takes_progress: bool,
+    /// It has a parameter of that name: it gets one also where nobody is known to have asked.
+    pub names_progress: bool,
     /// How often this plugin's tracebacks were written lately.
     pub budget: Arc<Budget>,
 }
