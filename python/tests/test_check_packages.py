@@ -179,3 +179,14 @@ def test_the_range_of_python_versions() -> None:
     fine(checked(python=">=3.10"))
     only(checked(python=">=3.10,<3.10.1"), "PW-ENV-003")
     only(checked(python=">=three"), "PW-PKG-004")
+
+
+def test_a_native_plugin_may_need_packages_too(site: SiteFolder, tmp_path: Path) -> None:
+    manifest = {"name": "n", "kind": "native", "entrypoint": "libn.so", "dependencies": ["alpha>=2"]}
+    (tmp_path / "n").mkdir()
+    (tmp_path / "n" / "manifest.json").write_text(json.dumps(manifest))
+    with plugward.Runtime() as runtime:
+        (report,) = runtime.load(tmp_path / "n")
+        assert (report.state, report.code) == ("UNAVAILABLE", "PW-PKG-001")
+        site.add("alpha", "2.0")
+        assert runtime.restart("n").code != "PW-PKG-001", "now it is only its library that is missing"
