@@ -45,7 +45,7 @@ pub struct RuntimeOptions {
 // SAFETY: repr(C) of integers, `struct_size` first.
 unsafe impl Options for RuntimeOptions {
     const NAME: &'static str = "plugward_runtime_options";
-    const FIRST_SIZE: usize = 40;
+    const FIRST_SIZE: usize = 48;
 }
 
 impl RuntimeOptions {

@@ -172,7 +172,7 @@ static void options(void) {
   struct {
     plugward_runtime_options known;
     uint64_t later[8];
-  } newer = {{sizeof newer, 16, 0, 0, 50, 0}, {1, 2, 3}};
+  } newer = {{sizeof newer, 16, 0, 0, 50, 0, 0}, {1, 2, 3}};
   CHECK(FINE(plugward_runtime_new(&newer.known, &runtime)), "a larger struct is understood");
   plugward_runtime_free(runtime);
   plugward_call_options call = {8, 0, 0, NULL, 0, NULL, NULL};

@@ -57,7 +57,7 @@ static void listens(void) {
 
 static void hangs(void) {
   ended = 0;
-  plugward_runtime_options options = {sizeof options, 4, 0, 0, 0, 100};
+  plugward_runtime_options options = {sizeof options, 4, 0, 0, 0, 100, 0};
   plugward_runtime *runtime = NULL;
   CHECK(FINE(plugward_runtime_new(&options, &runtime)), "a runtime with a queue of 4 records");
   CHECK(FINE(plugward_log_set_callback(runtime, blocks, NULL, on_end)), "a log callback that blocks");

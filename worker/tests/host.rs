@@ -62,11 +62,35 @@ fn a_host_that_waits_to_be_killed() {
     let _ = call(&rt, "hang", json!({}));
 }
 
+/// Run by `no_worker_outlives_its_host` as well.
+#[test]
+fn a_host_that_only_begins() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let rt = with(json!({}));
+    let pid = std::process::id().to_string();
+    eventually("only its own folder is left", || {
+        let names = left_in(&std::env::temp_dir());
+        names.len() == 1 && names[0].contains(&pid)
+    });
+    rt.close();
+}
+
+fn left_in(folder: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
 #[test]
 fn no_worker_outlives_its_host() {
+    let temporary = tempfile::tempdir().unwrap();
     let mut host = Command::new(std::env::current_exe().unwrap())
         .args(["a_host_that_waits_to_be_killed", "--exact", "--nocapture"])
         .env(CHILD, "1")
+        .env("TMPDIR", temporary.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -86,4 +110,12 @@ fn no_worker_outlives_its_host() {
     eventually("worker and grandchild are gone", || {
         !pids.iter().any(|p| is_alive(*p))
     });
+    assert_eq!(left_in(temporary.path()).len(), 1, "its scratch folder");
+    let next = Command::new(std::env::current_exe().unwrap())
+        .args(["a_host_that_only_begins", "--exact"])
+        .env(CHILD, "1")
+        .env("TMPDIR", temporary.path())
+        .status();
+    assert!(next.unwrap().success(), "the next host clears it away");
+    assert!(left_in(temporary.path()).is_empty());
 }

@@ -103,6 +103,8 @@ impl Runtime {
     /// [`Code::RuntimeOption`] or [`Code::RuntimeThread`].
     pub fn new(options: RuntimeOptions) -> Result<Self> {
         options.check()?;
+        #[cfg(target_os = "linux")]
+        crate::worker::sweep();
         let forks = fork_epoch();
         let log = LogHub::new(options.log_queue);
         let services = Arc::new(Services::new(log, options.lock_timeout));

@@ -68,7 +68,8 @@ impl Runtime {
     /// Takes no further calls, ends all plugins and flushes the log: first those that others do not
     /// depend on. Idempotent.
     ///
-    /// Calls under way are left to end; their results are stale.
+    /// Calls under way are left to end; their results are stale. Workers are waited for, at most
+    /// [`RuntimeOptions::close_patience`](super::RuntimeOptions::close_patience).
     pub fn close(&self) {
         if !self.close_once() {
             return;
@@ -77,10 +78,12 @@ impl Runtime {
         let mut groups = end_order(&plugins).into_iter().peekable();
         while let Some(group) = groups.next() {
             let ended: Vec<_> = group.iter().filter_map(|p| ended(p)).collect();
-            if groups.peek().is_some() {
-                let until = Instant::now() + ENDING;
-                ended.iter().for_each(|g| wait_ended(Some(g), until));
-            }
+            let patience = match groups.peek() {
+                Some(_) => ENDING,
+                None => self.0.options.close_patience,
+            };
+            let until = Instant::now() + patience;
+            ended.iter().for_each(|g| wait_ended(Some(g), until));
         }
         let loaders: Vec<_> = self.0.workers.lock().values().cloned().collect();
         loaders.iter().for_each(|(loader, _)| loader.close());

@@ -25,6 +25,7 @@ pub(crate) use wire::futex::{MOST, can_wait_for_any, wait_any, wake};
 
 pub use denial::{Attempt, Refused, denial, is_confined, spoken};
 pub use guest::{Birth, ForkServer, Forked, fork_sibling, fork_taint, serve};
+pub(crate) use host::sweep;
 pub use host::{Forks, Lease, Program, WorkerExecutor, WorkerLoader};
 
 /// What begins a line of output that is a log record of ours rather than the plugin's own words.

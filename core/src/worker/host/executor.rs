@@ -65,7 +65,10 @@ impl Executor for WorkerExecutor {
     }
 
     fn wait_ended(&self, until: Instant) {
-        let _ = self.link.child.wait(until);
+        if self.link.child.wait(until).is_some() {
+            // Its owners may let go of it a moment later, when the process has ended.
+            self.link.scratch.remove();
+        }
     }
 
     fn pid(&self) -> Option<u32> {

@@ -59,7 +59,7 @@ pub(super) struct Link {
     told: AtomicBool,
     on_death: DeathNotice,
     forks: u32,
-    _scratch: Scratch,
+    pub(super) scratch: Scratch,
     cgroup: Option<Cgroup>,
 }
 
@@ -121,7 +121,7 @@ impl Link {
             segment,
             on_death,
             forks: fork_epoch(),
-            _scratch: scratch,
+            scratch,
             cgroup,
         });
         let dying = Arc::clone(&link);

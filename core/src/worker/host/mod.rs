@@ -23,3 +23,4 @@ pub use executor::WorkerExecutor;
 pub use lease::Lease;
 pub use loader::WorkerLoader;
 pub use program::{Forks, Program};
+pub(crate) use scratch::sweep;
