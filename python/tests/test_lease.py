@@ -47,6 +47,9 @@ class Plugin:
 """
 
 Load = Callable[..., plugward.Runtime]
+STRESS = int(os.environ.get("PLUGWARD_STRESS", "0"))
+"""How many rounds the tests of what is left behind make; 0 for a few."""
+patient = pytest.mark.timeout(60 + STRESS)
 FRAME = np.arange(100_000, dtype="u4")
 
 
@@ -216,12 +219,12 @@ def test_what_has_no_worker_has_no_leases(load: Load) -> None:
         rt.lease("eye", (-1, 3))
 
 
+@patient
 def test_leases_leave_nothing_behind(load: Load) -> None:
-    rounds = int(os.environ.get("PLUGWARD_STRESS", "500"))
     rt = load()
     gc.collect()
     before = held()
-    for n in range(rounds):
+    for n in range(STRESS or 500):
         with rt.lease("eye", (300, 300)) as frame:
             frame[0, 0] = n % 200
             assert rt.call("eye", "total", {"x": frame[0, 0:1]}).result == {"x": n % 200}
@@ -232,12 +235,12 @@ def test_leases_leave_nothing_behind(load: Load) -> None:
     assert len(kept) == 250, "all frames had come back"
 
 
+@patient
 def test_crashes_with_leases_leave_nothing_behind(load: Load) -> None:
-    rounds = int(os.environ.get("PLUGWARD_STRESS", "10"))
     rt = load()
     rt.call("eye", "total", {"x": FRAME})
     before = held()
-    for _ in range(rounds):
+    for _ in range(STRESS or 10):
         frame = rt.lease("eye", (300, 300)).array
         frame[...] = 1
         assert rt.call("eye", "exits").code == "PW-WORKER-005"
