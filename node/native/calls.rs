@@ -6,7 +6,7 @@ use crate::seats::Seats;
 use crate::ticket::{Ended, Open};
 use crate::words::millis;
 use napi_derive::napi;
-use plugward_core::call::{Args, CallOptions, Entry, Target, Ticket as CoreTicket};
+use plugward_core::call::{Args, CallOptions, Entry, Outcome, Target, Ticket as CoreTicket};
 use plugward_core::manifest::Isolation;
 use plugward_core::runtime::unless_replaced;
 use plugward_core::{Code, Error, Result, Runtime as CoreRuntime};
@@ -117,14 +117,55 @@ impl NativeRuntime {
         args: String,
         deadline_ms: f64,
     ) -> Result<(), Thrown> {
+        #[cfg(target_os = "linux")]
+        return self.awaited(id, &plugin, &tool, &args, deadline_ms);
+        #[cfg(not(target_os = "linux"))]
+        self.on_helper(id, plugin, tool, Args::from_text(&args)?, deadline_ms)
+    }
+
+    /// A plugin in a worker process: no thread waits for it.
+    #[cfg(target_os = "linux")]
+    fn awaited(
+        &self,
+        id: f64,
+        plugin: &str,
+        tool: &str,
+        args: &str,
+        deadline_ms: f64,
+    ) -> Result<(), Thrown> {
+        use plugward_core::runtime::Begun;
+        let (now, later) = (Arc::clone(&self.signal), Arc::clone(&self.signal));
+        let told = |outcome: &Outcome| outcome.to_value().to_string();
+        let done = Box::new(move |outcome| later.send("done", id as u64, told(&outcome)));
+        let begun = guard(|| {
+            self.core.usable()?;
+            let args = Args::from_text(args)?;
+            let options = options(deadline_ms)?;
+            Ok(self.core.start(plugin, tool, args, options, done))
+        })?;
+        match begun {
+            Begun::Awaited(_) => Ok(()),
+            Begun::Over(outcome) => {
+                now.send("done", id as u64, told(&outcome));
+                Ok(())
+            }
+            Begun::Elsewhere(args, _) => {
+                self.on_helper(id, plugin.to_owned(), tool.to_owned(), args, deadline_ms)
+            }
+        }
+    }
+
+    fn on_helper(
+        &self,
+        id: f64,
+        plugin: String,
+        tool: String,
+        args: Args,
+        deadline_ms: f64,
+    ) -> Result<(), Thrown> {
         let core = self.core.clone();
         self.aside(id, move || {
-            let outcome = core.call(
-                &plugin,
-                &tool,
-                Args::from_text(&args)?,
-                &options(deadline_ms)?,
-            );
+            let outcome = core.call(&plugin, &tool, args, &options(deadline_ms)?);
             Ok(outcome.to_value().to_string())
         })
     }

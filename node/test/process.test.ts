@@ -1,7 +1,7 @@
 /** Plugins in processes of their own: real processes, real signals. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -32,7 +32,7 @@ const CODE = `
     scratch() { fs.writeFileSync(process.env.TMPDIR + '/mine', 'x'); return process.env.TMPDIR; }
     connect() { return new Promise((yes, no) => require('node:net').connect(9, '127.0.0.1').on('connect', yes).on('error', no)); }
     start() { return require('node:child_process').execFileSync('/bin/true') && true; }
-    secret() { return process.env.PLUGWARD_TEST_SECRET ?? null; }
+    secret() { return process.env.SECRET_OF_THE_HOST ?? null; }
     host({ pid }) { process.kill(pid, 0); return true; }
   };
 `;
@@ -63,6 +63,16 @@ test("a plugin in a process of its own answers, also asynchronously and many at 
   assert.equal(rt.pluginHealth("fine")?.state, "INITIALIZED");
   const unknown = await rt.call("fine", "nothing");
   assert.equal(!unknown.ok && unknown.code, "PW-REG-002");
+});
+
+test("calls that wait for a worker process hold no thread each", { skip }, async () => {
+  const rt = await hosted("crowd", { limits: { concurrency: 4, queue: 400, deadline_ms: 20_000 } });
+  const threads = (): number => readdirSync("/proc/self/task").length;
+  const before = threads();
+  const calls = Array.from({ length: 300 }, () => rt.call("crowd", "later", { ms: 5 }));
+  await rt.call("crowd", "add", { a: 1, b: 1 });
+  assert.ok(threads() < before + 40, `${threads()} threads, ${before} before`);
+  assert.ok((await Promise.all(calls)).every((outcome) => outcome.ok && outcome.result === 5));
 });
 
 for (const [tool, code, words] of [
@@ -119,7 +129,7 @@ test("a memory bomb ends its process at the manifest's limit", { skip }, async (
 });
 
 test("what the manifest does not grant is refused, and works where it is granted", { skip }, async () => {
-  process.env.PLUGWARD_TEST_SECRET = "tell nobody";
+  process.env.SECRET_OF_THE_HOST = "tell nobody";
   const place = mkdtempSync(join(tmpdir(), "plugward-test-"));
   const file = join(place, "outside");
   const denied = await hosted("denied", { fails_on: "crash" });
@@ -141,7 +151,7 @@ test("what the manifest does not grant is refused, and works where it is granted
   assert.ok(scratch.ok, JSON.stringify(scratch));
 
   const permissions = { write: [place], network: true, subprocess: true };
-  const granted = await hosted("granted", { fails_on: "crash", permissions, env: ["PLUGWARD_TEST_SECRET"] });
+  const granted = await hosted("granted", { fails_on: "crash", permissions, env: ["SECRET_OF_THE_HOST"] });
   assert.ok((await granted.call("granted", "writeLater", { path: file })).ok);
   assert.equal(readFileSync(file, "utf8"), "x");
   const refused = await granted.call("granted", "connect");
