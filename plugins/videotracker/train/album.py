@@ -17,8 +17,8 @@ Still = tuple[NDArray[np.uint8], Truth]
 TRAINING, TUNING, HELD_OUT, FILM = 1, 2, 3, 8
 
 
-def album(seed: int, count: int, first: int = 0, workers: int = 2) -> list[Still]:
+def album(seed: int, count: int, first: int = 0, spare_balls: int = 0, workers: int = 2) -> list[Still]:
     """Stills of the album `seed`: the same ones with any number of workers."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        return list(pool.map(partial(still, seed), range(first, first + count), chunksize=16))
+        return list(pool.map(partial(still, seed, spare_balls=spare_balls), range(first, first + count), chunksize=16))

@@ -49,13 +49,15 @@ class Targets:
         column, row = int(x), int(y)
         if not (0 <= column < self.heat.shape[2] and 0 <= row < self.heat.shape[1]):
             return
-        across, down = max(0.55, 0.15 * width), max(0.55, 0.13 * height)
+        across, down = max(0.5, 0.13 * width), max(0.5, 0.1 * height)
         blob = np.exp(-0.5 * (((self._columns - column) / across) ** 2 + ((self._rows - row) / down) ** 2))
         blob = blob.astype(np.float32)
         np.maximum(self.heat[kind], blob, out=self.heat[kind])
         self.heat_counts[kind, row, column] = 1
-        near = (np.abs(self._columns - column) <= 1) & (np.abs(self._rows - row) <= 1) & (blob > self.box_counts[0])
-        self.box_counts[0][near] = blob[near]
+        near = (
+            (np.abs(self._columns - column) <= 1) & (np.abs(self._rows - row) <= 1) & (blob > self.box_counts[0] ** 2)
+        )
+        self.box_counts[0][near] = np.sqrt(blob[near])
         values = np.broadcast_arrays(np.log(width), np.log(height), x - self._columns, y - self._rows)
         self.box[:, near] = np.stack([np.broadcast_to(v, near.shape)[near] for v in values])
 
@@ -117,8 +119,8 @@ def train(stills: list[Still], steps: int, size: int = 12, rate: float = 4e-3) -
 def main() -> None:
     """Render, train, keep the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=2200)
-    parser.add_argument("--stills", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=2600)
+    parser.add_argument("--stills", type=int, default=2000)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -127,7 +129,7 @@ def main() -> None:
         TRAINING,
         options.stills,
         options.steps,
-        lambda: train(album(TRAINING, options.stills), options.steps),
+        lambda: train(album(TRAINING, options.stills, spare_balls=2), options.steps),
     )
 
 

@@ -125,17 +125,18 @@ def _goals(camera: Camera) -> list[Figure]:
 
 
 def figures(play: Play, seconds: float, camera: Camera) -> list[Figure]:
-    """Everything of a moment, far ones first; the ball has the identity after the last person's."""
+    """Everything of a moment, far ones first; balls have the identities after the last person's."""
     people = [_person(i, person, seconds, camera) for i, person in enumerate(play.people)]
-    ball = _ball(len(people), play.ball(seconds), seconds, camera)
-    return sorted([*people, ball, *_goals(camera)], key=lambda figure: -figure.depth)
+    places = [play.ball(seconds), *play.spare]
+    balls = [_ball(len(people) + i, place, seconds, camera) for i, place in enumerate(places)]
+    return sorted([*people, *balls, *_goals(camera)], key=lambda figure: -figure.depth)
 
 
 def shade(image: Image, play: Play, seconds: float, camera: Camera, light: Floats) -> None:
     """Darken the ground away from the light: `light` is the way of a shadow in metres for a man's height."""
     places = [(person.at(seconds)[0], 0.24, light) for person in play.people]
-    ball = play.ball(seconds)
-    places.append((ball[:2] + light * ball[2] / 1.8, BALL_RADIUS, light * 0))
+    for ball in (play.ball(seconds), *play.spare):
+        places.append((ball[:2] + light * ball[2] / 1.8, BALL_RADIUS, light * 0))
     for place, radius, way in places:
         ends = camera.project(np.array([[*place, 0.0], [*(place + way), 0.0]]))
         scale = float(camera.scale(place[None])[0])

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 STRIDE = 4
-SCORE, IOU = 0.35, 0.6  # what the shipped detector is meant to be read with
+SCORE, IOU = 0.4, 0.6  # what the shipped detector is meant to be read with
 POINT_SCORE = 0.3
+_SINGULAR = 1e8
 _TOLERANCE = 4.0  # pixels that a point may lie off for the homography to count it
 
 
@@ -123,4 +124,6 @@ def homography(metres: Floats, pixels: Floats, rounds: int = 200) -> tuple[Float
             near = np.linalg.norm(through(guess, metres) - pixels, axis=1) < _TOLERANCE
         if near.sum() > best.sum():
             best = near
-    return (_solve(metres[best], pixels[best]), best) if best.sum() >= 4 else (None, best)
+    matrix = _solve(metres[best], pixels[best]) if best.sum() >= 4 else np.zeros((3, 3))
+    # points on one line fix no plane: the matrix then has a direction that goes nowhere
+    return (matrix if np.linalg.cond(matrix) < _SINGULAR else None), best

@@ -78,7 +78,7 @@ def train(stills: list[Still], steps: int, size: int = 8, rate: float = 4e-3) ->
 def main() -> None:
     """Render, train, keep the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=2200)
     parser.add_argument("--stills", type=int, default=2000)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     options = parser.parse_args()

@@ -67,10 +67,11 @@ class Pass:
 
 @dataclass(frozen=True)
 class Play:
-    """All persons and the passes of the ball."""
+    """All persons, the passes of the ball, and where spare balls lie (for training: one ball a picture is too few)."""
 
     people: list[Person]
     passes: list[Pass]
+    spare: list[Floats]
 
     def ball(self, seconds: float) -> Floats:
         """The ball's centre in metres: x, y, z."""
@@ -139,7 +140,7 @@ def _passes(rng: np.random.Generator, people: int, seconds: float) -> list[Pass]
     return passes
 
 
-def random_play(rng: np.random.Generator, centre: Floats, seconds: float = 0.0) -> Play:
+def random_play(rng: np.random.Generator, centre: Floats, seconds: float = 0.0, spare_balls: int = 0) -> Play:
     """A play round `centre` that lasts `seconds`: two teams, two goalkeepers, a referee and the ball."""
     spread = np.array([rng.uniform(12, 26), rng.uniform(8, 22)])
     people = _teams(rng, centre, spread)
@@ -149,4 +150,11 @@ def random_play(rng: np.random.Generator, centre: Floats, seconds: float = 0.0) 
     black = np.full((3, 3), rng.uniform(0.03, 0.1))
     home = centre + rng.uniform(-0.6, 0.6, 2) * spread
     people.append(_person(rng, REFEREE, home, black, (Wander.random(rng, 4.0),)))
-    return Play(people, _passes(rng, 20, seconds))
+    passes = _passes(rng, 20, seconds)
+    return Play(people, passes, [_spare(rng, people) for _ in range(spare_balls)])
+
+
+def _spare(rng: np.random.Generator, people: list[Person]) -> Floats:
+    """Somewhere near somebody, mostly on the ground."""
+    place = people[int(rng.integers(len(people)))].at(0.0)[0] + rng.normal(0, rng.choice([0.6, 6.0]), 2)
+    return np.array([*place, BALL_RADIUS + max(0.0, rng.uniform(-4, 3))])

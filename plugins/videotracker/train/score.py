@@ -114,15 +114,15 @@ class PitchTally:
 
     def summary(self) -> dict[str, float]:
         """The figures of the card."""
-        metres = np.array(self.metres)
+        metres = np.array(self.metres or [np.inf])
         return {
             "frames": self.frames,
             "points": self.wanted,
             "precision": _share(self.given - self.wrong, self.given),
             "recall": _share(len(self.errors), self.wanted),
-            "mean_error_px": round(float(np.mean(self.errors)), 3),
+            "mean_error_px": round(float(np.mean(self.errors or [np.inf])), 3),
             "frames_with_4_good_points": _share(self.enough, self.frames),
-            "frames_with_homography": _share(len(metres), self.frames),
+            "frames_with_homography": _share(len(self.metres), self.frames),
             "median_error_m": round(float(np.median(metres)), 3),
             "p90_error_m": round(float(np.percentile(metres, 90)), 3),
             "homographies_within_1_m": _share(int((metres < 1).sum()), self.frames),

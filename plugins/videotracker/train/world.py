@@ -47,10 +47,10 @@ class Scene:
     banner: tuple[int, int, int, int] | None
 
     @classmethod
-    def random(cls, rng: np.random.Generator, seconds: float = 0.0) -> Scene:
+    def random(cls, rng: np.random.Generator, seconds: float = 0.0, spare_balls: int = 0) -> Scene:
         """Any scene, good for `seconds`."""
         shot = random_shot(rng)
-        play = random_play(rng, shot.target, seconds)
+        play = random_play(rng, shot.target, seconds, spare_balls)
         angle = rng.uniform(0, 2 * np.pi)
         light = np.array([np.cos(angle), np.sin(angle)]) * rng.uniform(0.2, 1.8)
         banner = None
@@ -96,10 +96,10 @@ def _truth(objects: list[figures.Figure], pixels: dict[int, int], owners: NDArra
     )
 
 
-def still(seed: int, number: int) -> tuple[NDArray[np.uint8], Truth]:
+def still(seed: int, number: int, spare_balls: int = 0) -> tuple[NDArray[np.uint8], Truth]:
     """Frame `number` of an endless album: each of another scene."""
     rng = np.random.default_rng([seed, number])
-    scene = Scene.random(rng)
+    scene = Scene.random(rng, spare_balls=spare_balls)
     return scene.frame(0.0, rng)
 
 
