@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 STRIDE = 4
-SCORE, IOU = 0.4, 0.6  # what the shipped detector is meant to be read with
+SCORE, IOU = 0.45, 0.6  # what the shipped detector is meant to be read with
 POINT_SCORE = 0.3
-_SINGULAR = 1e8
+_SINGULAR = 1e-14  # of the determinant: metres and pixels differ in scale, so sound matrices come near 1e-8
 _TOLERANCE = 4.0  # pixels that a point may lie off for the homography to count it
 
 
@@ -124,6 +124,8 @@ def homography(metres: Floats, pixels: Floats, rounds: int = 200) -> tuple[Float
             near = np.linalg.norm(through(guess, metres) - pixels, axis=1) < _TOLERANCE
         if near.sum() > best.sum():
             best = near
-    matrix = _solve(metres[best], pixels[best]) if best.sum() >= 4 else np.zeros((3, 3))
-    # points on one line fix no plane: the matrix then has a direction that goes nowhere
-    return (matrix if np.linalg.cond(matrix) < _SINGULAR else None), best
+    # points on one line fix no plane
+    if best.sum() < 4 or np.linalg.matrix_rank(metres[best] - metres[best].mean(0)) < 2:
+        return None, best
+    matrix = _solve(metres[best], pixels[best])
+    return (matrix if abs(np.linalg.det(matrix)) > _SINGULAR * np.linalg.norm(matrix) ** 3 else None), best

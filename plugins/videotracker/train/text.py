@@ -50,8 +50,9 @@ _TRUNK = """
   quality focal loss on Gaussians of 1.2 cells.
 * Data: stills rendered by `train/world.py` (a pinhole camera beside a pitch of {length} x {breadth} m; people of
   capsules in two kit colours, goalkeepers, a referee in black, the ball twice its real size, shadows, goals, boards,
-  a stand, banners that hide; then blur, exposure, noise, 8 x 8 cosine blocks). Album {training} for training, album
-  {held_out} for the score; scene {film} is the clip. No still is in two albums. Random crops, flips, brightness.
+  a stand, banners that hide, in training two more balls; then blur, exposure, noise, 8 x 8 cosine blocks).
+  Album {training} for training, album {held_out} for the score; scene {film} is the clip. No still is in two albums.
+  Random crops, flips, brightness.
 """
 
 _LIMITS = """
@@ -60,7 +61,8 @@ _LIMITS = """
 Synthetic, a demo: on real footage expect nothing. Side-on cameras above the near touchline only, left and right told
 apart by that. The ball is drawn twice as large as it is, the referee is always in black (that is how the model knows
 him). People of one class that overlap by more than the IoU above become one in the `yolov8` layout. Objects that show
-less than {visible:.0%} are not looked for. The pitch model needs four points in view and takes no lens distortion.
+less than {visible:.0%} are not looked for. The pitch model needs four points in view, no three of them
+on one line, and takes no lens distortion.
 """
 
 
@@ -70,9 +72,7 @@ def _trainings(manifests: list[dict[str, Any]]) -> str:
         how = next(m for m in manifests if m["file"] == f"{name}.pt")["training"]
         figures = " | ".join(str(how[key]) for key in ("seed", "stills", "steps", "minutes", "threads"))
         lines.append(f"| {name} | {figures} |")
-    lines.append(
-        "\nMinutes on two shared cores, rendering included. Repeated on one machine, the bytes are the same.\n"
-    )
+    lines.append("\nMinutes on two shared cores, rendering included. The detector's was run twice: the same weights.\n")
     return "\n".join(lines)
 
 
