@@ -13,6 +13,7 @@ BENCH_PACKAGES := $(VENV)/.bench-packages
 VIDEO_PACKAGES := $(VENV)/.video-packages
 WHEEL := $(VENV)/.wheel
 TORCH := .torch/.installed
+TORCH_PYTHON := .tools/torch-python/.installed
 VIDEOTRACKER := plugins/videotracker/libvideotracker.so
 VIDEOTRACKER_SOURCES := $(shell find core worker plugins/videotracker/src plugins/videotracker/torch -name '*.rs' -o -name '*.toml' -o -name '*.cpp' 2>/dev/null)
 CORE_SOURCES := $(shell find core ffi python -not -path '*/__pycache__*' \( -name '*.rs' -o -name '*.toml' -o -name '*.json' -o -name '*.cpp' \) 2>/dev/null)
@@ -50,11 +51,17 @@ $(WHEEL): $(PACKAGES) Cargo.toml Cargo.lock pyproject.toml scripts/wheel.sh $(CO
 	scripts/wheel.sh
 	@touch $@
 
-.PHONY: videotracker
+.PHONY: videotracker torch-python
 videotracker: $(VIDEOTRACKER) ## the VideoTracker plugin with libtorch and ffmpeg, in .torch and plugins/videotracker
+
+torch-python: $(TORCH_PYTHON) ## all of torch for Python (5 GB), for training models and the bench's video rows
 
 $(TORCH): requirements/torch.txt scripts/torch.sh $(PACKAGES)
 	scripts/torch.sh
+	@touch $@
+
+$(TORCH_PYTHON): requirements/train.txt requirements/video.txt scripts/torch_python.sh $(PACKAGES)
+	scripts/torch_python.sh
 	@touch $@
 
 $(VIDEOTRACKER): $(TORCH) Cargo.lock scripts/videotracker.sh plugins/videotracker/manifests.py $(VIDEOTRACKER_SOURCES)
@@ -106,7 +113,7 @@ loom: ## every interleaving of a few threads on the state word
 miri: ## the unsafe modules under Miri (needs a nightly toolchain)
 	scripts/miri.sh
 
-bench: $(WHEEL) $(BENCH_PACKAGES) $(VIDEO_PACKAGES) ## the rows of bench/README.md, written to bench/RESULTS.md (ROWS= for some of them)
+bench: $(WHEEL) $(BENCH_PACKAGES) $(VIDEO_PACKAGES) $(VIDEOTRACKER) $(TORCH_PYTHON) ## the rows of bench/README.md, written to bench/RESULTS.md (ROWS= for some of them)
 	if command -v npm >/dev/null; then \
 	  scripts/node_modules.sh; npm --prefix node run --silent addon; npm --prefix node run --silent build; fi
 	$(PY) -m bench $(ROWS)

@@ -54,13 +54,14 @@ impl Letterbox {
 }
 
 /// One output coordinate: the two source positions and the second one's weight.
-struct Tap {
-    first: usize,
-    second: usize,
-    weight: f32,
+pub(super) struct Tap {
+    pub(super) first: usize,
+    pub(super) second: usize,
+    pub(super) weight: f32,
 }
 
-fn taps(covered: usize, size: usize) -> Vec<Tap> {
+/// The taps of `covered` output coordinates over `size` source positions.
+pub(super) fn taps(covered: usize, size: usize) -> Vec<Tap> {
     let step = size as f64 / covered as f64;
     let tap = |at: usize| {
         let centre = ((at as f64 + 0.5) * step - 0.5).clamp(0.0, (size - 1) as f64);
@@ -74,13 +75,18 @@ fn taps(covered: usize, size: usize) -> Vec<Tap> {
     (0..covered).map(tap).collect()
 }
 
+/// Fills the margins, if there are any.
+pub(super) fn grey(planes: &mut [f32], place: &Letterbox, columns: usize, rows: usize) {
+    if (place.columns, place.rows) != (columns, rows) {
+        planes[..3 * columns * rows].fill(f32::from(GREY) / 255.0);
+    }
+}
+
 /// Writes the frame into `planes`: 3 x `rows` x `columns` floats of 0 to 1.
-pub fn fill(frame: &Frame, planes: &mut [f32], columns: usize, rows: usize) -> Letterbox {
+pub(super) fn fill(frame: &Frame, planes: &mut [f32], columns: usize, rows: usize) -> Letterbox {
     let place = Letterbox::new(frame.width, frame.height, columns, rows);
     let area = columns * rows;
-    if (place.columns, place.rows) != (columns, rows) {
-        planes[..3 * area].fill(f32::from(GREY) / 255.0);
-    }
+    grey(planes, &place, columns, rows);
     let (across, down) = (
         taps(place.columns, frame.width),
         taps(place.rows, frame.height),

@@ -8,7 +8,7 @@ use crate::backend::find::{Environment, Process, find, packages};
 use crate::detect::{Head, Keep};
 use crate::fault::{self, Fault, Result};
 use crate::model::{self, Meta, Task};
-use crate::picture::Frame;
+use crate::picture::Picture;
 use crate::pitch;
 use crate::settings::{Configured, Device};
 use crate::track::{Detection, Streams, Track};
@@ -177,7 +177,7 @@ impl Engine {
     pub(super) fn look(
         &self,
         search: Search,
-        frames: &[Frame],
+        frames: &[impl Picture],
         device: Device,
         workspace: &mut Workspace,
     ) -> Result<Vec<Scene>> {
@@ -203,7 +203,7 @@ impl Engine {
         &self,
         names: &[&str],
         who: Who,
-        frames: &[Frame],
+        frames: &[impl Picture],
         device: Device,
         workspace: &mut Workspace,
     ) -> Result<Vec<Vec<Detection>>> {
@@ -224,7 +224,7 @@ impl Engine {
         let each = frames.iter().zip(&places).enumerate();
         Ok(each
             .map(|(number, (frame, place))| {
-                let mut found = head.detections(number, place, (frame.width, frame.height), keep);
+                let mut found = head.detections(number, place, frame.size(), keep);
                 found.retain(|d| wanted.contains(&d.class_id));
                 found
             })
@@ -233,7 +233,7 @@ impl Engine {
 
     fn pitch(
         &self,
-        frames: &[Frame],
+        frames: &[impl Picture],
         device: Device,
         workspace: &mut Workspace,
         scenes: &mut [Scene],
@@ -246,7 +246,7 @@ impl Engine {
         let stride = model.meta.stride.unwrap_or(1);
         for (number, scene) in scenes.iter_mut().enumerate() {
             let (frame, place) = (&frames[number], &places[number]);
-            let size = (frame.width, frame.height);
+            let size = frame.size();
             scene.keypoints = pitch::find(head.frame(number), cells, stride, least, place, size);
             scene.homography = pitch::project(&scene.keypoints, &model.meta);
         }

@@ -4,7 +4,7 @@ use crate::backend::{Answer, Backend, How, Program};
 use crate::detect::Head;
 use crate::fault::{self, Fault, Result};
 use crate::model::{Meta, Named, Task};
-use crate::picture::{Frame, Letterbox, fill};
+use crate::picture::{Letterbox, Picture};
 use crate::settings::{Device, Settings};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ impl Model {
     /// Runs it on a batch; `planes` is memory that is used again.
     pub(super) fn run(
         &self,
-        frames: &[Frame],
+        frames: &[impl Picture],
         planes: &mut Vec<f32>,
     ) -> Result<(Answer, Vec<Letterbox>)> {
         let [_, height, width] = self.meta.input;
@@ -28,7 +28,7 @@ impl Model {
         let places = frames
             .iter()
             .zip(planes.chunks_exact_mut(each))
-            .map(|(frame, planes)| fill(frame, planes, width, height))
+            .map(|(frame, planes)| frame.fill(planes, width, height))
             .collect();
         let answer = self.program.run(planes, frames.len(), height, width)?;
         Ok((answer, places))

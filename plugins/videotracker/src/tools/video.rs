@@ -4,7 +4,7 @@ use super::engine::Workspace;
 use super::render::Telling;
 use super::{Call, Engine, Search, stream_key};
 use crate::fault::{self, Fault, Result};
-use crate::picture::Frame;
+use crate::picture::{Picture, Shot};
 use crate::settings::Device;
 use crate::video::{Reader, Writer};
 use serde_json::{Map, Value, json};
@@ -46,7 +46,7 @@ impl Engine {
                 self.streams().remove(name);
             });
         }
-        let mut reader = Reader::open(&program, &call.video()?, settings.max_pixels)?;
+        let mut reader = Reader::open(&program, &call.video()?, settings.max_pixels, annotated)?;
         let mut run = Run {
             engine: self,
             search,
@@ -60,7 +60,7 @@ impl Engine {
             writer: None,
         };
         let _ends = named.is_none().then(|| Forget(self, run.stream.clone()));
-        let told = reader.told();
+        let told = reader.told().clone();
         let rate = told.rate.unwrap_or(RATE);
         let batch = usize::from(settings.batch.max(1));
         let mut whole = true;
@@ -77,9 +77,11 @@ impl Engine {
             }
             let begin = annotated && run.writer.is_none();
             if let Some(first) = frames.first().filter(|_| begin) {
-                run.writer = Some(self.writer(&program, output.clone(), first, rate, call)?);
+                run.writer =
+                    Some(self.writer(&program, output.clone(), first.size(), rate, call)?);
             }
-            run.batch(frames, &telling)?;
+            run.batch(&mut frames, &telling)?;
+            frames.into_iter().for_each(|frame| reader.recycle(frame));
             let done = run.frames.len() as u64;
             if done > MOST_FRAMES {
                 let message = format!("it has more than {MOST_FRAMES} frames; cut it into parts");
@@ -114,7 +116,7 @@ impl Engine {
         &self,
         program: &std::path::Path,
         output: Option<PathBuf>,
-        first: &Frame,
+        size: (usize, usize),
         rate: f64,
         call: &Call<'_>,
     ) -> Result<Writer> {
@@ -130,27 +132,27 @@ impl Engine {
             Some(path) => folder.join(path),
             None => folder.join(format!("annotated-{}.mp4", call.id)),
         };
-        Writer::create(program, &path, (first.width, first.height), rate)
+        Writer::create(program, &path, size, rate)
     }
 }
 
 impl Run<'_> {
-    fn batch(&mut self, mut frames: Vec<Frame>, telling: &Telling<'_>) -> Result<()> {
+    fn batch(&mut self, frames: &mut [Shot], telling: &Telling<'_>) -> Result<()> {
         if frames.is_empty() {
             return Ok(());
         }
         let (search, device) = (self.search, self.device);
         let scenes = self
             .engine
-            .look(search, &frames, device, &mut self.workspace)?;
-        for (mut scene, frame) in scenes.into_iter().zip(&mut frames) {
+            .look(search, frames, device, &mut self.workspace)?;
+        for (mut scene, frame) in scenes.into_iter().zip(frames) {
             if matches!(search, Search::Tracks | Search::Radar) {
                 scene.tracks = self.engine.follow(&self.stream, &scene.detections);
             }
             let mut told = telling.scene(&scene);
             told.insert("frame_index".into(), json!(self.frames.len()));
             self.frames.push(Value::Object(told));
-            if let Some(writer) = &mut self.writer {
+            if let (Some(writer), Shot::Pixels(frame)) = (&mut self.writer, frame) {
                 telling.annotate(&scene, frame);
                 writer.write(frame)?;
             }

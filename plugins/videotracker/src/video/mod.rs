@@ -7,8 +7,11 @@
 
 mod program;
 mod reader;
+mod stream;
+mod told;
 mod writer;
 
 pub use program::find as find_program;
-pub use reader::{Ending, Reader, Told};
+pub use reader::{Ending, Reader};
+pub use told::Told;
 pub use writer::Writer;

@@ -1,92 +1,31 @@
 //! Frames of a video file, one after the other, with bounded memory.
 //!
-//! ffmpeg writes each frame as a PPM picture, whose header says its size: no probe beforehand, and
-//! a file that lies about its size cannot shift the frames.
+//! ffmpeg writes each frame as a picture whose header says its size: no probe beforehand, and a file that lies about
+//! its size cannot shift the frames. Where nothing is drawn the frames come as the video holds them, in brightness and
+//! half the colour: half the bytes, and no conversion of pixels that nobody looks at.
 
+use super::stream;
+use super::told::{Ear, Told};
 use crate::fault::{self, Fault, Result};
-use crate::picture::{Frame, check_size};
-use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read};
+use crate::picture::Shot;
+use std::io::BufReader;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 /// Frames that are decoded ahead of the model.
 const AHEAD: usize = 2;
-/// Lines of ffmpeg's that are kept.
-const LINES: usize = 40;
-
-/// What ffmpeg said of the file.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Told {
-    /// Seconds.
-    pub duration: Option<f64>,
-    /// Frames a second.
-    pub rate: Option<f64>,
-    /// Lines on what is wrong with it.
-    pub complaints: Vec<String>,
-    last: VecDeque<String>,
-}
-
-impl Told {
-    /// How many frames the file should have; 0 where it does not say.
-    #[must_use]
-    pub fn expected(&self) -> u64 {
-        match (self.duration, self.rate) {
-            (Some(seconds), Some(rate)) => (seconds * rate).round().clamp(0.0, 1e12) as u64,
-            _ => 0,
-        }
-    }
-
-    fn hear(&mut self, line: &str) {
-        let line: String = line.trim().chars().take(400).collect();
-        if line.starts_with("Duration:") && self.duration.is_none() {
-            self.duration = duration(&line);
-        }
-        if line.starts_with("Stream #0") && line.contains("Video:") && self.rate.is_none() {
-            self.rate = rate(&line);
-        }
-        let small = line.to_ascii_lowercase();
-        let bad = [
-            "error",
-            "invalid",
-            "corrupt",
-            "truncat",
-            "partial file",
-            "not found",
-        ];
-        if bad.iter().any(|word| small.contains(word)) && self.complaints.len() < LINES {
-            self.complaints.push(line.clone());
-        }
-        if !line.is_empty() {
-            self.last.push_back(line);
-            self.last.truncate(usize::MAX);
-            if self.last.len() > LINES {
-                self.last.pop_front();
-            }
-        }
-    }
-}
-
-/// `Duration: 00:01:02.50, start: 0.0, ...`
-fn duration(line: &str) -> Option<f64> {
-    let text = line.strip_prefix("Duration:")?.split(',').next()?.trim();
-    let mut seconds = 0.0;
-    for part in text.split(':') {
-        seconds = seconds * 60.0 + part.parse::<f64>().ok()?;
-    }
-    Some(seconds)
-}
-
-/// `... 640x360, 412 kb/s, 25 fps, 25 tbr, ...`
-fn rate(line: &str) -> Option<f64> {
-    let text = line
-        .split(',')
-        .find_map(|part| part.trim().strip_suffix(" fps"))?;
-    text.parse().ok().filter(|r| (0.1..=1000.0).contains(r))
-}
+/// Memory of frames that is kept for later ones.
+const SPARE: usize = 16;
+/// Bytes that the pipe holds, where the system allows it: fewer changes between two processes for each frame.
+const PIPE: usize = 1 << 20;
+/// Threads that decode; each holds frames of its own.
+const THREADS: usize = 8;
+/// The containers that are opened: one file holds all. Playlists, scripts and patterns of names would open others.
+const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,\
+                       asf,ogg,mxf,nut,wtv,rm,dv,gif,apng,mjpeg,yuv4mpegpipe,jpeg_pipe,png_pipe,webp_pipe,bmp_pipe";
 
 /// How a video ended.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,84 +36,123 @@ pub struct Ending {
     pub warnings: Vec<String>,
 }
 
+/// How ffmpeg is asked.
+#[derive(Clone, Copy)]
+struct Ask {
+    max_pixels: u64,
+    /// As pixels; else in planes.
+    pixels: bool,
+    /// With the option that versions before 5.1 know.
+    old: bool,
+}
+
 /// A video that is being read.
 pub struct Reader {
     child: Child,
-    frames: Receiver<Result<Frame>>,
+    frames: Receiver<Result<Shot>>,
+    spare: SyncSender<Vec<u8>>,
     threads: Vec<JoinHandle<()>>,
-    told: Arc<Mutex<Told>>,
-    waiting: Option<Frame>,
+    ear: Arc<Ear>,
+    told: Told,
+    waiting: Option<Shot>,
+    seen: u64,
 }
 
 impl Reader {
-    /// Opens `file` and waits for its first frame.
+    /// Opens `file` and waits for its first frame. `pixels`: every frame is to be drawn on.
     ///
     /// # Errors
     /// [`fault::FILE`] with ffmpeg's words, [`fault::SIZE`], [`fault::PROGRAM`].
-    pub fn open(program: &Path, file: &Path, max_pixels: u64) -> Result<Self> {
+    pub fn open(program: &Path, file: &Path, max_pixels: u64, pixels: bool) -> Result<Self> {
         match file.metadata() {
             Ok(metadata) if metadata.is_file() => {}
             Ok(_) => return Err(unreadable(file, "it is no file")),
             Err(error) => return Err(unreadable(file, &error.to_string())),
         }
-        let mut child = command(program, file)
+        let mut ask = Ask {
+            max_pixels,
+            pixels,
+            old: false,
+        };
+        loop {
+            let mut reader = Self::start(program, file, ask)?;
+            if reader.waiting.is_some() {
+                return Ok(reader);
+            }
+            let ending = reader.end();
+            let told = reader.ear.told();
+            if told.says("'fps_mode'") && !ask.old {
+                ask.old = true;
+            } else if told.says("needs even width and height") && !ask.pixels {
+                ask.pixels = true;
+            } else {
+                return Err(nothing(file, &told, &ending));
+            }
+        }
+    }
+
+    fn start(program: &Path, file: &Path, ask: Ask) -> Result<Self> {
+        let mut child = command(program, file, ask)
             .spawn()
             .map_err(|e| Fault::new(fault::PROGRAM, format!("{}: {e}", program.display())))?;
-        let told: Arc<Mutex<Told>> = Arc::default();
+        let ear: Arc<Ear> = Arc::default();
         let (sender, frames) = sync_channel(AHEAD);
+        let (spare, used) = sync_channel(SPARE);
         let mut threads = Vec::new();
         if let Some(stderr) = child.stderr.take() {
-            let told = Arc::clone(&told);
-            threads.push(std::thread::spawn(move || listen(stderr, &told)));
+            let ear = Arc::clone(&ear);
+            threads.push(std::thread::spawn(move || ear.listen(stderr)));
         }
         if let Some(stdout) = child.stdout.take() {
             threads.push(std::thread::spawn(move || {
-                let mut pipe = BufReader::with_capacity(1 << 20, stdout);
-                while let Some(frame) = next_picture(&mut pipe, max_pixels).transpose() {
-                    let failed = frame.is_err();
-                    if sender.send(frame).is_err() || failed {
-                        break;
-                    }
-                }
+                pump(stdout, &sender, &used, ask.max_pixels);
             }));
         }
         let mut reader = Self {
             child,
             frames,
+            spare,
             threads,
-            told,
+            ear,
+            told: Told::default(),
             waiting: None,
+            seen: 0,
         };
         reader.waiting = reader.frames.recv().ok().transpose()?;
-        if reader.waiting.is_none() {
-            let ending = reader.end();
-            let words = match ending.warnings.is_empty() {
-                true => "it holds no frame".to_owned(),
-                false => ending.warnings.join("; "),
-            };
-            return Err(unreadable(file, &words));
+        if reader.waiting.is_some() {
+            reader.told = reader.ear.introduced();
         }
         Ok(reader)
     }
 
-    /// What ffmpeg has said so far.
+    /// What ffmpeg had said when the first frame came.
     #[must_use]
-    pub fn told(&self) -> Told {
-        self.told
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub fn told(&self) -> &Told {
+        &self.told
     }
 
     /// The next frame; `None` after the last one.
     ///
     /// # Errors
     /// [`fault::SIZE`] where a later frame is larger than the first.
-    pub fn next_frame(&mut self) -> Result<Option<Frame>> {
-        if let Some(first) = self.waiting.take() {
-            return Ok(Some(first));
-        }
-        self.frames.recv().ok().transpose()
+    pub fn next_frame(&mut self) -> Result<Option<Shot>> {
+        let next = match self.waiting.take() {
+            Some(first) => Some(first),
+            None => self.frames.recv().ok().transpose()?,
+        };
+        self.seen += u64::from(next.is_some());
+        Ok(next.map(|shot| match shot {
+            Shot::Planes(mut planes) => {
+                planes.colour = self.told.colour.unwrap_or_default();
+                Shot::Planes(planes)
+            }
+            pixels @ Shot::Pixels(_) => pixels,
+        }))
+    }
+
+    /// Takes the memory of a frame that nobody needs any more.
+    pub fn recycle(&self, shot: Shot) {
+        let _ = self.spare.try_send(shot.into_memory());
     }
 
     /// Waits for ffmpeg's end; for after the last frame.
@@ -183,11 +161,19 @@ impl Reader {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-        let told = self.told();
+        let told = self.ear.told();
         let good = status.as_ref().is_ok_and(std::process::ExitStatus::success);
-        let mut warnings = told.complaints;
+        let mut warnings = told.complaints.clone();
         if !good && warnings.is_empty() {
             warnings = told.last.iter().rev().take(3).rev().cloned().collect();
+        }
+        // A tenth fewer than the container promises: some decoders give up without a word.
+        if self.seen * 10 < told.expected() * 9 {
+            warnings.push(format!(
+                "{} frames could be read of about {}",
+                self.seen,
+                told.expected()
+            ));
         }
         Ending {
             complete: good && warnings.is_empty(),
@@ -209,105 +195,74 @@ impl Drop for Reader {
     }
 }
 
+/// Frames from the pipe to the channel, in memory of earlier ones where there is some.
+fn pump(
+    stdout: ChildStdout,
+    frames: &SyncSender<Result<Shot>>,
+    used: &Receiver<Vec<u8>>,
+    max_pixels: u64,
+) {
+    // Only faster: a system that grants less is as good.
+    let _ = rustix::pipe::fcntl_setpipe_size(&stdout, PIPE);
+    let mut pipe = BufReader::with_capacity(1 << 16, stdout);
+    loop {
+        let memory = used.try_recv().unwrap_or_default();
+        let Some(next) = stream::next(&mut pipe, memory, max_pixels).transpose() else {
+            return;
+        };
+        let failed = next.is_err();
+        if frames.send(next).is_err() || failed {
+            return;
+        }
+    }
+}
+
 fn unreadable(file: &Path, why: &str) -> Fault {
     let why: String = why.chars().take(2000).collect();
     Fault::new(fault::FILE, format!("{}: {why}", file.display()))
 }
 
-fn command(program: &Path, file: &Path) -> Command {
+/// Why a file gave no frame at all.
+fn nothing(file: &Path, told: &Told, ending: &Ending) -> Fault {
+    let words = match ending.warnings.is_empty() {
+        true => "it holds no frame".to_owned(),
+        false => ending.warnings.join("; "),
+    };
+    let fault = unreadable(file, &words);
+    match told.says("exceeds specified max pixel count") || told.says("Picture size") {
+        true => Fault::new(fault::SIZE, fault.message),
+        false => fault,
+    }
+}
+
+fn command(program: &Path, file: &Path, ask: Ask) -> Command {
     let mut input = std::ffi::OsString::from("file:");
     input.push(file);
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(THREADS));
     let mut command = Command::new(program);
     command
-        .args(["-hide_banner", "-nostdin", "-nostats"])
-        // A playlist must not make ffmpeg fetch addresses or open other files.
-        .args(["-protocol_whitelist", "file"])
+        .args([
+            "-hide_banner",
+            "-nostdin",
+            "-nostats",
+            "-loglevel",
+            "level+info",
+        ])
+        .args(["-protocol_whitelist", "file", "-format_whitelist", FORMATS])
+        .args(["-max_pixels", &ask.max_pixels.to_string()])
+        .args(["-threads", &threads.to_string()])
         .arg("-i")
         .arg(input)
-        .args([
-            "-map",
-            "0:v:0",
-            "-fps_mode",
-            "passthrough",
-            "-pix_fmt",
-            "rgb24",
-        ])
-        .args(["-c:v", "ppm", "-f", "image2pipe", "-"])
+        .args(["-map", "0:v:0"]);
+    command.args([if ask.old { "-vsync" } else { "-fps_mode" }, "passthrough"]);
+    command.args(match ask.pixels {
+        true => ["-pix_fmt", "rgb24", "-c:v", "ppm"],
+        false => ["-pix_fmt", "yuv420p", "-c:v", "pgmyuv"],
+    });
+    command
+        .args(["-f", "image2pipe", "-"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
-}
-
-fn listen(stderr: impl Read, told: &Mutex<Told>) {
-    let mut lines = BufReader::new(stderr);
-    let mut line = Vec::new();
-    // A line without end must not take memory without end.
-    while matches!(lines.by_ref().take(4096).read_until(b'\n', &mut line), Ok(n) if n > 0) {
-        let text = String::from_utf8_lossy(&line);
-        told.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .hear(&text);
-        line.clear();
-    }
-}
-
-/// One PPM picture: `P6`, width, height, 255, then the pixels.
-fn next_picture(pipe: &mut BufReader<ChildStdout>, max_pixels: u64) -> Result<Option<Frame>> {
-    let cut = || Fault::new(fault::FILE, "ffmpeg ended in the middle of a frame");
-    let mut numbers = [0_u64; 3];
-    let Some(magic) = word(pipe) else {
-        return Ok(None);
-    };
-    for number in &mut numbers {
-        *number = word(pipe).and_then(|w| w.parse().ok()).ok_or_else(cut)?;
-    }
-    let [width, height, most] = numbers;
-    if magic != "P6" || most != 255 {
-        return Err(Fault::new(
-            fault::FILE,
-            "ffmpeg wrote another format than PPM",
-        ));
-    }
-    check_size(width, height, max_pixels)?;
-    let (width, height) = (width as usize, height as usize);
-    let mut rgb = vec![0; width * height * 3];
-    match pipe.read_exact(&mut rgb) {
-        Ok(()) => Ok(Some(Frame { width, height, rgb })),
-        Err(_) => Ok(None),
-    }
-}
-
-/// Bytes up to the next white space, which is taken as well.
-fn word(pipe: &mut impl BufRead) -> Option<String> {
-    let mut text = String::new();
-    for byte in pipe.bytes().take(32) {
-        match byte.ok()? {
-            b' ' | b'\n' => return Some(text),
-            other => text.push(char::from(other)),
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ffmpegs_words_are_understood() {
-        let mut told = Told::default();
-        told.hear("  Duration: 00:01:02.50, start: 0.000000, bitrate: 412 kb/s");
-        told.hear("  Stream #0:0[0x1](und): Video: h264 (High), yuv420p, 640x360 [SAR 1:1 DAR 16:9], 400 kb/s, 29.97 fps, 30 tbr");
-        told.hear("Output #0, image2pipe, to 'pipe:':");
-        assert_eq!((told.duration, told.rate), (Some(62.5), Some(29.97)));
-        assert_eq!(told.expected(), 1873);
-        assert!(told.complaints.is_empty());
-        told.hear("[mov] stream 0, offset 0x5: partial file");
-        assert_eq!(told.complaints.len(), 1);
-        for n in 0..10_000 {
-            told.hear(&format!("error {n}"));
-        }
-        assert!(told.complaints.len() <= LINES && told.last.len() <= LINES);
-    }
 }
