@@ -14,6 +14,7 @@ mod problem;
 mod safetensors;
 mod source;
 mod tensors;
+mod torch;
 mod zip;
 
 pub use hash::{Progress, forget_checksums};
@@ -22,7 +23,7 @@ use super::bounded::{Answer, Pulse, ask};
 use super::finding::{Finding, Subject};
 use crate::error::Code;
 use format::Format;
-use problem::{Problem, damaged};
+use problem::Problem;
 use source::Source;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -240,7 +241,7 @@ fn container(
     let source = || Source::new(file, length, pulse);
     match format {
         Format::TorchScript | Format::Torch | Format::Archive => {
-            torch(opened, format, need.sha256.is_some(), pulse)
+            torch::check(opened, format, need.sha256.is_some(), pulse)
         }
         Format::Safetensors => {
             safetensors::check(&mut source()?).map(|n| format!("safetensors with {n} tensors"))
@@ -263,46 +264,6 @@ fn onnx_model(path: &Path, source: &mut Source<'_>, pulse: &Pulse) -> Result<Str
     Ok(format!(
         "{nodes}, weights of {bytes} bytes in {count} files of their own"
     ))
-}
-
-fn torch(opened: &Opened, format: Format, pinned: bool, pulse: &Pulse) -> Result<String, Problem> {
-    if !opened.head.starts_with(format::ZIP) {
-        if opened.head[0] == format::PICKLE {
-            return match format {
-                Format::TorchScript => Err(Problem::Format("it is a pickle of torch.save".into())),
-                _ => Ok("a torch pickle of the old format, which has no checksums".into()),
-            };
-        }
-        return damaged(match opened.head.iter().all(|byte| *byte == 0) {
-            true => "it begins with zero bytes: its content never arrived",
-            false => "it begins like no file of torch",
-        });
-    }
-    let archive = zip::check(&opened.file, opened.length, pulse)?;
-    let sums = match archive.verified {
-        true => "checksums verified",
-        false => "too large to verify its checksums here; pin its sha256",
-    };
-    match (format, archive.script, archive.torch) {
-        (_, true, _) if pinned => Ok(format!("TorchScript with {} files, {sums}", archive.files)),
-        (_, true, _) => Ok(format!(
-            "TorchScript with {} files, {sums}; libtorch believes every byte of it, so pin its sha256",
-            archive.files
-        )),
-        (Format::TorchScript, false, true) => Err(Problem::Format(
-            "it was saved with torch.save, not with torch.jit.save".into(),
-        )),
-        (_, false, true) => Ok(format!(
-            "torch archive with {} files, {sums}",
-            archive.files
-        )),
-        (Format::Archive, false, false) => {
-            Ok(format!("zip archive with {} files, {sums}", archive.files))
-        }
-        _ => Err(Problem::Format(
-            "it is a zip archive, but none of torch".into(),
-        )),
-    }
 }
 
 fn checksum(
