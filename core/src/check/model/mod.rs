@@ -70,7 +70,8 @@ pub fn check_model(need: &ModelNeed) -> Vec<Finding> {
     check_model_with(need, &ModelOptions::default())
 }
 
-/// Checks one model: one good finding, or one for each thing that is wrong with it.
+/// Checks one model: one finding, good or with the first thing that is wrong with it. A placeholder
+/// is told before a checksum, and a file that is not the pinned one is not parsed.
 #[must_use]
 pub fn check_model_with(need: &ModelNeed, options: &ModelOptions) -> Vec<Finding> {
     let start = Instant::now();
@@ -111,29 +112,23 @@ fn inspect(need: &ModelNeed, options: &ModelOptions, pulse: &Pulse) -> Vec<Findi
     if let Some(cause) = format::placeholder(&opened.head, opened.length, format) {
         return vec![bad(need, (Code::ModelPlaceholder, cause)).since(start)];
     }
-    let (mut notes, mut findings) = (Vec::new(), Vec::new());
-    match container(need, &opened, format, pulse) {
-        Ok(note) => notes.push(note),
-        Err(problem) => findings.push(bad(need, problem.explain()).since(start)),
-    }
+    let mut notes = Vec::new();
     if let Some(pin) = &need.sha256 {
-        let start = Instant::now();
         pulse.allow(options.read_bound);
         match checksum(need, pin, &opened.file, options, pulse) {
             Ok(note) => notes.push(note),
-            Err(refusal) => findings.push(bad(need, refusal).since(start)),
+            // What is not the pinned file is not parsed: it may be made to break a parser.
+            Err(refusal) => return vec![bad(need, refusal).since(start)],
         }
     }
-    if findings.is_empty() {
-        let message = format!(
-            "{} ({} bytes): {}",
-            need.path.display(),
-            opened.length,
-            notes.join("; ")
-        );
-        findings.push(Finding::ok(Subject::Model, &need.name, message).since(start));
+    pulse.allow(options.bound);
+    match container(need, &opened, format, pulse) {
+        Ok(note) => notes.insert(0, note),
+        Err(problem) => return vec![bad(need, problem.explain()).since(start)],
     }
-    findings
+    let (path, length) = (need.path.display(), opened.length);
+    let message = format!("{path} ({length} bytes): {}", notes.join("; "));
+    vec![Finding::ok(Subject::Model, &need.name, message).since(start)]
 }
 
 /// A file that is there and can be read.
@@ -249,7 +244,10 @@ fn container(
         Format::Onnx => onnx_model(&need.path, &mut source()?, pulse),
         Format::Gguf => gguf::check(&mut source()?)
             .map(|g| format!("GGUF version {} with {} tensors", g.version, g.tensors)),
-        Format::Other => Ok("a format that is not looked into".into()),
+        Format::Pickle => Ok("a pickle, which has no checksums".into()),
+        Format::Text | Format::Other => {
+            format::not_all_zero(&mut source()?).map(|()| "a format that is not looked into".into())
+        }
     }
 }
 
