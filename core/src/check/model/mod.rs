@@ -39,7 +39,8 @@ pub struct ModelNeed {
     pub path: PathBuf,
     /// The sha256 that it must have, in hex.
     pub sha256: Option<String>,
-    /// `torchscript`, `pytorch`, `safetensors`, `onnx`, `gguf`; anything else is not looked into.
+    /// `torchscript`, `pytorch`, `safetensors`, `onnx`, `gguf`; `text` for a file of text; anything
+    /// else is not looked into.
     pub format: Option<String>,
 }
 
