@@ -80,30 +80,6 @@ fn every_truncation_is_damage() {
     }
 }
 
-#[test]
-fn a_flipped_bit_in_a_header_is_damage() {
-    let folder = Folder::in_memory();
-    for (name, bytes, _) in intact() {
-        let bits = match name {
-            // Sizes and counts; a flipped bit in a name is a different name.
-            "m.safetensors" => 0..64,
-            // Magic, then version (3 and 2 are both real, 1 has another layout).
-            "m.gguf" => 0..32,
-            "m.onnx" => 0..3,
-            _ => 0..32,
-        };
-        for bit in bits {
-            let mut changed = bytes.clone();
-            changed[bit / 8] ^= 1 << (bit % 8);
-            let findings = check_model(&folder.file(name, &changed));
-            assert!(
-                !findings[0].ok,
-                "{name} with bit {bit} flipped: {findings:?}"
-            );
-        }
-    }
-}
-
 /// libtorch loads such files and answers wrongly; here every bit of every record counts, but for
 /// the few of a deflated record that change nothing of what it unfolds to.
 #[test]
@@ -143,38 +119,6 @@ fn no_changed_byte_ends_the_check_badly() {
             }
         }
     }
-}
-
-#[test]
-fn placeholders_are_named() {
-    let folder = Folder::in_memory();
-    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
-    for name in ["m.pt", "m.onnx", "anything"] {
-        let findings = check_model(&folder.file(name, pointer.as_bytes()));
-        only(
-            &findings,
-            Code::ModelPlaceholder,
-            "git-lfs pointer to a file of 12345 bytes",
-        );
-    }
-    for (text, word) in [
-        ("TODO: put the model here\n", "TODO: put the model"),
-        ("<!DOCTYPE html><html>404</html>", "web page"),
-        ("  \n\n", "blank"),
-        ("{\"error\": \"not found\"}", "error"),
-    ] {
-        only(
-            &check_model(&folder.file("m.pt", text.as_bytes())),
-            Code::ModelPlaceholder,
-            word,
-        );
-    }
-    fine(
-        &check_model(&folder.file("labels.txt", b"ball\nplayer\n")),
-        "not looked into",
-    );
-    let zeros = check_model(&folder.file("m.pt", &[0; 5000]));
-    only(&zeros, Code::ModelCorrupt, "never arrived");
 }
 
 #[test]
@@ -246,6 +190,27 @@ fn safetensors_whose_offsets_lie() {
         ),
         (r#"[1, 2]"#, "no safetensors header"),
         (r#"{"a":{"dtype":"F32"}}"#, "missing field"),
+        (
+            r#"{"a":{"dtype":"F99","shape":[1],"data_offsets":[0,8]}}"#,
+            "does not exist",
+        ),
+        (
+            r#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},
+                "a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}"#,
+            "the same name",
+        ),
+        (
+            r#"{"__metadata__":{"format":1},"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}"#,
+            "a text",
+        ),
+        (
+            r#"{"__metadata__":["pt"],"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}"#,
+            "a map of texts",
+        ),
+        (
+            r#" {"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}"#,
+            "begin with a brace",
+        ),
     ] {
         let bytes = samples::safetensors_with(header, &[0; 8]);
         only(
@@ -254,12 +219,6 @@ fn safetensors_whose_offsets_lie() {
             word,
         );
     }
-    let new_type = r#"{"a":{"dtype":"F99","shape":[1],"data_offsets":[0,8]}}"#;
-    let bytes = samples::safetensors_with(new_type, &[0; 8]);
-    fine(
-        &check_model(&folder.file("m.safetensors", &bytes)),
-        "1 tensors",
-    );
 }
 
 /// libtorch would read beyond the record; the pickle's own numbers tell.
@@ -273,9 +232,13 @@ fn a_record_that_is_shorter_than_its_tensor_is_damage() {
     ] {
         for (length, whole) in [(64, true), (80, true), (63, false), (0, false)] {
             let record = vec![0x3f; length];
+            let other = match name {
+                "m/data.pkl" => "m/constants.pkl",
+                _ => "m/data.pkl",
+            };
             let bytes = samples::zip(&[
                 (name, pickle, false),
-                ("m/data.pkl", b"\x80\x02}.", false),
+                (other, b"\x80\x02}.", false),
                 (place, &record, false),
             ]);
             let findings = check_model(&folder.file("m.pt", &bytes));

@@ -79,3 +79,18 @@ pub(crate) fn check_model(need: &ModelNeed) -> Vec<Finding> {
         },
     )
 }
+
+/// The most memory that this process had.
+pub(crate) fn peak_memory_kb() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Begins to count anew from what it has now.
+pub(crate) fn forget_peak_memory() {
+    fs::write("/proc/self/clear_refs", "5").unwrap();
+}

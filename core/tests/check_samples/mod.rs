@@ -11,11 +11,15 @@
     reason = "a test may panic"
 )]
 
+mod archive;
 mod dead_mount;
 mod folder;
 
+pub(crate) use archive::{TorchZip, torch_zip};
 pub(crate) use dead_mount::DeadMount;
-pub(crate) use folder::{Folder, check_model, codes, fine, only, sha256};
+pub(crate) use folder::{
+    Folder, check_model, codes, fine, forget_peak_memory, only, peak_memory_kb, sha256,
+};
 
 use std::io::{Read, Write};
 use std::ops::Range;

@@ -1,5 +1,7 @@
 //! Which format a model has, and what stands in the place of a model.
 
+use super::problem::{Problem, damaged};
+use super::source::Source;
 use std::path::Path;
 
 /// A container that can be looked into.
@@ -11,12 +13,16 @@ pub(super) enum Format {
     Torch,
     /// A zip archive that nobody said anything about.
     Archive,
+    /// A pickle of something else.
+    Pickle,
     /// The Hugging Face format of plain tensors.
     Safetensors,
     /// The exchange format of onnx.ai.
     Onnx,
     /// The format of ggml and llama.cpp.
     Gguf,
+    /// A format that is text: labels, a configuration, a model of decision trees.
+    Text,
     /// Nothing is known about its inside.
     Other,
 }
@@ -25,6 +31,53 @@ pub(super) enum Format {
 pub(super) const ZIP: &[u8] = b"PK\x03\x04";
 /// The first byte of a pickle of protocol 2 or higher.
 pub(super) const PICKLE: u8 = 0x80;
+/// The number that begins a file of `torch.save` of before version 1.6, as a pickle of its own.
+const OLD_TORCH: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+
+/// How many zero bytes in front make a file suspicious.
+const ZEROS: u64 = 256 << 20;
+/// How many places of the rest are looked at then, and how many bytes of each.
+const PLACES: u64 = 1000;
+const PLACE: u64 = 4096;
+
+/// Formats of text, by extension or by the manifest's word. Models among them: LightGBM (`model`,
+/// `lgb`), XGBoost (`json`), OpenVINO and PMML (`xml`), Caffe (`prototxt`), ncnn (`param`), Darknet
+/// (`cfg`), word vectors (`vec`), language models (`arpa`).
+const TEXT: &[&str] = &[
+    "arpa",
+    "bpe",
+    "cfg",
+    "conf",
+    "csv",
+    "dict",
+    "ini",
+    "json",
+    "jsonl",
+    "labels",
+    "lgb",
+    "lua",
+    "md",
+    "merges",
+    "model",
+    "names",
+    "param",
+    "pbtxt",
+    "pmml",
+    "properties",
+    "prototxt",
+    "py",
+    "rst",
+    "svg",
+    "text",
+    "toml",
+    "tsv",
+    "txt",
+    "vec",
+    "vocab",
+    "xml",
+    "yaml",
+    "yml",
+];
 
 /// The format that the manifest declares, or that the name and the first bytes show.
 pub(super) fn expected(declared: Option<&str>, path: &Path, head: &[u8]) -> Format {
@@ -35,34 +88,41 @@ pub(super) fn expected(declared: Option<&str>, path: &Path, head: &[u8]) -> Form
             "safetensors" => Format::Safetensors,
             "onnx" => Format::Onnx,
             "gguf" => Format::Gguf,
+            text if TEXT.contains(&text) => Format::Text,
             _ => Format::Other,
         };
     }
     let extension = path
         .extension()
         .map(|e| e.to_string_lossy().to_ascii_lowercase());
-    match extension.as_deref() {
-        Some("pt" | "pth" | "ts" | "jit" | "torchscript") => Format::Torch,
-        Some("safetensors") => Format::Safetensors,
-        Some("onnx") => Format::Onnx,
-        Some("gguf") => Format::Gguf,
+    let extension = extension.as_deref().unwrap_or_default();
+    match extension {
+        "pt" | "pth" | "ts" | "jit" | "torchscript" => Format::Torch,
+        "safetensors" => Format::Safetensors,
+        "onnx" => Format::Onnx,
+        "gguf" => Format::Gguf,
         _ if head.starts_with(b"GGUF") => Format::Gguf,
         _ if head.starts_with(ZIP) => Format::Archive,
+        _ if is_pickle(head) => match head.get(2..).is_some_and(|h| h.starts_with(OLD_TORCH)) {
+            true => Format::Torch,
+            false => Format::Pickle,
+        },
+        text if TEXT.contains(&text) => Format::Text,
         _ => Format::Other,
     }
 }
 
+fn is_pickle(head: &[u8]) -> bool {
+    matches!(head, [PICKLE, 2..=5, ..])
+}
+
 /// What stands in the place of the model, if it is no model.
 pub(super) fn placeholder(head: &[u8], length: u64, format: Format) -> Option<String> {
-    let text = std::str::from_utf8(head).ok()?;
+    let text = text(head, length)?;
     if let Some(pointer) = lfs_pointer(text, length) {
         return Some(pointer);
     }
-    let visible = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
-    if format == Format::Other || !text.chars().all(visible) {
-        return None;
-    }
-    let start = text.trim_start();
+    let start = text.trim_start_matches(['\u{feff}', ' ', '\n', '\r', '\t']);
     let line: String = start
         .lines()
         .next()
@@ -73,12 +133,62 @@ pub(super) fn placeholder(head: &[u8], length: u64, format: Format) -> Option<St
     if start.is_empty() {
         return Some(format!("it holds {length} bytes of blank space"));
     }
-    if start.starts_with('<') {
+    let page = match format {
+        Format::Text => is_page(start),
+        _ => start.starts_with('<'),
+    };
+    if page {
         return Some(format!(
             "it is a web page or an error answer that begins with {line:?}"
         ));
     }
-    Some(format!("it holds text that begins with {line:?}"))
+    (format != Format::Text).then(|| format!("it holds text that begins with {line:?}"))
+}
+
+/// The first bytes as text, if they are; the last letter may be cut by the end of the look.
+fn text(head: &[u8], length: u64) -> Option<&str> {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() && (head.len() as u64) < length => {
+            std::str::from_utf8(&head[..error.valid_up_to()]).ok()?
+        }
+        Err(_) => return None,
+    };
+    let visible = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    text.chars().all(visible).then_some(text)
+}
+
+/// A page of HTML, where other text is welcome.
+fn is_page(start: &str) -> bool {
+    let start: String = start.chars().take(15).collect();
+    let start = start.to_ascii_lowercase();
+    start.starts_with("<!doctype html") || start.starts_with("<html")
+}
+
+/// A file without a single bit set is one whose content never arrived. Other files are read only up
+/// to the first byte that is none.
+pub(super) fn not_all_zero(source: &mut Source<'_>) -> Result<(), Problem> {
+    if !source.all_zero(ZEROS)? {
+        return Ok(());
+    }
+    let length = source.length();
+    if source.left() == 0 {
+        return damaged(format!(
+            "all its {length} bytes are zero: its content never arrived"
+        ));
+    }
+    // A sparse file of a TiB takes hours to read: look at some places of it, the last among them.
+    let step = source.left() / PLACES;
+    while source.left() > 0 {
+        let ahead = step.min(source.left()).saturating_sub(PLACE);
+        source.skip(ahead, "a look ahead")?;
+        if !source.all_zero(PLACE)? {
+            return Ok(());
+        }
+    }
+    damaged(format!(
+        "it begins with {ZEROS} zero bytes, and {PLACES} places of the rest are zero: its content never arrived"
+    ))
 }
 
 /// git-lfs keeps a text of three lines where the file itself was not fetched.

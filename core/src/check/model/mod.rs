@@ -14,6 +14,7 @@ mod problem;
 mod safetensors;
 mod source;
 mod tensors;
+mod torch;
 mod zip;
 
 pub use hash::{Progress, forget_checksums};
@@ -22,7 +23,7 @@ use super::bounded::{Answer, Pulse, ask};
 use super::finding::{Finding, Subject};
 use crate::error::Code;
 use format::Format;
-use problem::{Problem, damaged};
+use problem::Problem;
 use source::Source;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -38,7 +39,8 @@ pub struct ModelNeed {
     pub path: PathBuf,
     /// The sha256 that it must have, in hex.
     pub sha256: Option<String>,
-    /// `torchscript`, `pytorch`, `safetensors`, `onnx`, `gguf`; anything else is not looked into.
+    /// `torchscript`, `pytorch`, `safetensors`, `onnx`, `gguf`; `text` for a file of text; anything
+    /// else is not looked into.
     pub format: Option<String>,
 }
 
@@ -69,7 +71,8 @@ pub fn check_model(need: &ModelNeed) -> Vec<Finding> {
     check_model_with(need, &ModelOptions::default())
 }
 
-/// Checks one model: one good finding, or one for each thing that is wrong with it.
+/// Checks one model: one finding, good or with the first thing that is wrong with it. A placeholder
+/// is told before a checksum, and a file that is not the pinned one is not parsed.
 #[must_use]
 pub fn check_model_with(need: &ModelNeed, options: &ModelOptions) -> Vec<Finding> {
     let start = Instant::now();
@@ -110,29 +113,23 @@ fn inspect(need: &ModelNeed, options: &ModelOptions, pulse: &Pulse) -> Vec<Findi
     if let Some(cause) = format::placeholder(&opened.head, opened.length, format) {
         return vec![bad(need, (Code::ModelPlaceholder, cause)).since(start)];
     }
-    let (mut notes, mut findings) = (Vec::new(), Vec::new());
-    match container(need, &opened, format, pulse) {
-        Ok(note) => notes.push(note),
-        Err(problem) => findings.push(bad(need, problem.explain()).since(start)),
-    }
+    let mut notes = Vec::new();
     if let Some(pin) = &need.sha256 {
-        let start = Instant::now();
         pulse.allow(options.read_bound);
         match checksum(need, pin, &opened.file, options, pulse) {
             Ok(note) => notes.push(note),
-            Err(refusal) => findings.push(bad(need, refusal).since(start)),
+            // What is not the pinned file is not parsed: it may be made to break a parser.
+            Err(refusal) => return vec![bad(need, refusal).since(start)],
         }
     }
-    if findings.is_empty() {
-        let message = format!(
-            "{} ({} bytes): {}",
-            need.path.display(),
-            opened.length,
-            notes.join("; ")
-        );
-        findings.push(Finding::ok(Subject::Model, &need.name, message).since(start));
+    pulse.allow(options.bound);
+    match container(need, &opened, format, pulse) {
+        Ok(note) => notes.insert(0, note),
+        Err(problem) => return vec![bad(need, problem.explain()).since(start)],
     }
-    findings
+    let (path, length) = (need.path.display(), opened.length);
+    let message = format!("{path} ({length} bytes): {}", notes.join("; "));
+    vec![Finding::ok(Subject::Model, &need.name, message).since(start)]
 }
 
 /// A file that is there and can be read.
@@ -240,7 +237,7 @@ fn container(
     let source = || Source::new(file, length, pulse);
     match format {
         Format::TorchScript | Format::Torch | Format::Archive => {
-            torch(opened, format, need.sha256.is_some(), pulse)
+            torch::check(opened, format, need.sha256.is_some(), pulse)
         }
         Format::Safetensors => {
             safetensors::check(&mut source()?).map(|n| format!("safetensors with {n} tensors"))
@@ -248,7 +245,10 @@ fn container(
         Format::Onnx => onnx_model(&need.path, &mut source()?, pulse),
         Format::Gguf => gguf::check(&mut source()?)
             .map(|g| format!("GGUF version {} with {} tensors", g.version, g.tensors)),
-        Format::Other => Ok("a format that is not looked into".into()),
+        Format::Pickle => Ok("a pickle, which has no checksums".into()),
+        Format::Text | Format::Other => {
+            format::not_all_zero(&mut source()?).map(|()| "a format that is not looked into".into())
+        }
     }
 }
 
@@ -263,46 +263,6 @@ fn onnx_model(path: &Path, source: &mut Source<'_>, pulse: &Pulse) -> Result<Str
     Ok(format!(
         "{nodes}, weights of {bytes} bytes in {count} files of their own"
     ))
-}
-
-fn torch(opened: &Opened, format: Format, pinned: bool, pulse: &Pulse) -> Result<String, Problem> {
-    if !opened.head.starts_with(format::ZIP) {
-        if opened.head[0] == format::PICKLE {
-            return match format {
-                Format::TorchScript => Err(Problem::Format("it is a pickle of torch.save".into())),
-                _ => Ok("a torch pickle of the old format, which has no checksums".into()),
-            };
-        }
-        return damaged(match opened.head.iter().all(|byte| *byte == 0) {
-            true => "it begins with zero bytes: its content never arrived",
-            false => "it begins like no file of torch",
-        });
-    }
-    let archive = zip::check(&opened.file, opened.length, pulse)?;
-    let sums = match archive.verified {
-        true => "checksums verified",
-        false => "too large to verify its checksums here; pin its sha256",
-    };
-    match (format, archive.script, archive.torch) {
-        (_, true, _) if pinned => Ok(format!("TorchScript with {} files, {sums}", archive.files)),
-        (_, true, _) => Ok(format!(
-            "TorchScript with {} files, {sums}; libtorch believes every byte of it, so pin its sha256",
-            archive.files
-        )),
-        (Format::TorchScript, false, true) => Err(Problem::Format(
-            "it was saved with torch.save, not with torch.jit.save".into(),
-        )),
-        (_, false, true) => Ok(format!(
-            "torch archive with {} files, {sums}",
-            archive.files
-        )),
-        (Format::Archive, false, false) => {
-            Ok(format!("zip archive with {} files, {sums}", archive.files))
-        }
-        _ => Err(Problem::Format(
-            "it is a zip archive, but none of torch".into(),
-        )),
-    }
 }
 
 fn checksum(

@@ -66,9 +66,13 @@ pub(super) fn check(source: &mut Source<'_>) -> Result<Model, Problem> {
         match field {
             IR_VERSION => version = Some(varint(source)?),
             GRAPH_FIELD => nodes = Some(graph(source, &mut files)?),
-            FUNCTION => {
-                let end = whole(source, "a function")?;
-                walk(source, Message::Function, end, 1, &mut files)?;
+            FUNCTION | OPSET => {
+                let end = whole(source, "a part of the model")?;
+                let message = match field {
+                    FUNCTION => Message::Function,
+                    _ => Message::Opset,
+                };
+                walk(source, message, end, 1, &mut files)?;
             }
             _ => pass(source, wire)?,
         }

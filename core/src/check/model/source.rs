@@ -7,6 +7,10 @@ use super::problem::{Problem, damaged};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
+/// How much is read at once.
+const BUFFER: usize = 16 * 1024;
+static ZEROS: [u8; BUFFER] = [0; BUFFER];
+
 /// A reader that reports each read to the pulse.
 pub(super) struct Beating<'a> {
     file: &'a File,
@@ -46,7 +50,7 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     /// Starts at the beginning.
     pub(super) fn new(file: &'a File, length: u64, pulse: &'a Pulse) -> Result<Self, Problem> {
-        let mut inner = BufReader::with_capacity(16 * 1024, Beating::new(file, pulse));
+        let mut inner = BufReader::with_capacity(BUFFER, Beating::new(file, pulse));
         inner.seek(SeekFrom::Start(0))?;
         Ok(Self {
             inner,
@@ -102,6 +106,27 @@ impl<'a> Source<'a> {
             .seek_relative(i64::try_from(count).unwrap_or(i64::MAX))?;
         self.position += count;
         Ok(())
+    }
+
+    /// Whether no bit is set in the next `limit` bytes, as far as there are as many; reads up to
+    /// the first that is.
+    pub(super) fn all_zero(&mut self, limit: u64) -> Result<bool, Problem> {
+        let end = self.position.saturating_add(limit).min(self.length);
+        while self.position < end {
+            let most = usize::try_from(end - self.position).unwrap_or(usize::MAX);
+            let chunk = self.inner.fill_buf()?;
+            let chunk = &chunk[..chunk.len().min(most)];
+            if chunk.is_empty() {
+                return damaged("the file became shorter while it was read");
+            }
+            if chunk != &ZEROS[..chunk.len()] {
+                return Ok(false);
+            }
+            let read = chunk.len();
+            self.inner.consume(read);
+            self.position += read as u64;
+        }
+        Ok(true)
     }
 
     /// Reads at most `limit` bytes of what follows, for a parser of its own.

@@ -18,6 +18,8 @@ use std::path::{Component, Path};
 const DEPTH: u32 = 64;
 /// How many files of weights a model may have here.
 const FILES: usize = 4096;
+/// The field of `TensorProto` that holds its bytes as they are.
+const RAW: u64 = 9;
 /// The longest word of a place.
 const WORD: u64 = 4096;
 
@@ -36,6 +38,8 @@ pub(super) enum Message {
     Tensor,
     /// `FunctionProto`
     Function,
+    /// `OperatorSetIdProto`
+    Opset,
 }
 
 impl Message {
@@ -107,6 +111,8 @@ fn at_end(source: &Source<'_>, end: u64) -> Result<(), Problem> {
 #[derive(Default)]
 struct Place {
     external: bool,
+    /// How many bytes it holds itself, in the field for that.
+    raw: Option<u64>,
     location: Option<String>,
     offset: u64,
     length: Option<u64>,
@@ -130,6 +136,11 @@ fn tensor(source: &mut Source<'_>, end: u64, files: &mut Files) -> Result<(), Pr
                 at_end(source, inner)?;
             }
             (2, VARINT) => place.bytes_each = bytes_each(varint(source)?),
+            (RAW, BYTES) => {
+                let inner = inside(source, end)?;
+                place.raw = Some(inner - source.position());
+                source.skip(inner - source.position(), "a tensor's bytes")?;
+            }
             (13, BYTES) => {
                 let inner = inside(source, end)?;
                 place.entry(source, inner)?;
@@ -139,6 +150,7 @@ fn tensor(source: &mut Source<'_>, end: u64, files: &mut Files) -> Result<(), Pr
         }
     }
     at_end(source, end)?;
+    place.whole()?;
     if place.external {
         place.remember(files)?;
     }
@@ -146,6 +158,17 @@ fn tensor(source: &mut Source<'_>, end: u64, files: &mut Files) -> Result<(), Pr
 }
 
 impl Place {
+    /// Bytes that lie in the tensor itself are as many as its shape and type need.
+    fn whole(&self) -> Result<(), Problem> {
+        let needed = self.elements.zip(self.bytes_each);
+        match (self.raw, needed.and_then(|(n, each)| n.checked_mul(each))) {
+            (Some(has), Some(need)) if has != need => damaged(format!(
+                "a tensor holds {has} bytes, and its shape needs {need}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn dimension(&mut self, size: u64) {
         self.elements = self.elements.and_then(|n| n.checked_mul(size));
     }
