@@ -227,6 +227,8 @@ enum plugward_code {
     PLUGWARD_CODE_WORKER_KEPT = 2412,
     /** PW-WORKER-013: the lease is over */
     PLUGWARD_CODE_WORKER_LEASE = 2413,
+    /** PW-WORKER-014: the plugin's process was ended because a cancelled call would not end */
+    PLUGWARD_CODE_WORKER_CANCELLED = 2414,
     /* Checkpoints */
     /** PW-CKPT-001: a checkpoint is larger than it may be */
     PLUGWARD_CODE_CHECKPOINT_TOO_LARGE = 2601,

@@ -232,6 +232,8 @@ export const Code = {
   WorkerKept: "PW-WORKER-012",
   /** the lease is over */
   WorkerLease: "PW-WORKER-013",
+  /** the plugin's process was ended because a cancelled call would not end */
+  WorkerCancelled: "PW-WORKER-014",
   /** a checkpoint is larger than it may be */
   CheckpointTooLarge: "PW-CKPT-001",
   /** the plugin may not read a file */
@@ -1336,6 +1338,16 @@ export const CATALOGUE = {
     message: "the lease is over",
     cause: "it was ended, or its worker was; or the plugin has no worker of its own",
     remedy: "ask for a new lease; a plugin in this process needs none",
+  },
+  "PW-WORKER-014": {
+    name: "WorkerCancelled",
+    number: 2414,
+    type: "PluginCrashed",
+    httpStatus: 503,
+    retryable: true,
+    message: "the plugin's process was ended because a cancelled call would not end",
+    cause: "code that its caller has cancelled did not stop within the grace period; the plugin is not blamed and begins its next generation",
+    remedy: "call again; let long work stop when it is asked to: return to Python now and then, look at should_stop, or await",
   },
   "PW-CKPT-001": {
     name: "CheckpointTooLarge",

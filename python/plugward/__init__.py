@@ -9,7 +9,7 @@ from plugward._errors import CATALOGUE, CatalogueEntry, Code
 from plugward._native import LoadReport, Outcome, __version__, describe_permissions
 from plugward._runtime import Runtime, default_runtime
 from plugward.context import Context
-from plugward.errors import DeadlineExceeded, InvalidInput, PluginCallError, PlugwardError
+from plugward.errors import CallCancelled, DeadlineExceeded, InvalidInput, PluginCallError, PlugwardError
 from plugward.tool import Plugin, tool
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CATALOGUE",
+    "CallCancelled",
     "CatalogueEntry",
     "Code",
     "Context",

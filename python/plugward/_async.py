@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from plugward import _native
-from plugward.errors import DeadlineExceeded, InvalidInput
+from plugward.errors import CallCancelled, DeadlineExceeded, InvalidInput
 
 GRACE = 0.005
 """Seconds that a cancelled coroutine has to end before its caller goes on without it."""
@@ -27,7 +27,7 @@ async def acall(
     deadline_ms: float | None,
     progress: Callable[..., Any] | None,
 ) -> _native.Outcome:
-    """Call a tool; cancelling the awaiting task cancels the call.
+    """Call a tool; cancelling the awaiting task cancels the call, also one that runs.
 
     No thread is held while it waits, unless the plugin is native code in this process: then one of the loop's executor
     waits for it, and a call whose task was cancelled goes on until its own deadline.
@@ -165,20 +165,48 @@ def _known(outcome: _native.Outcome | None) -> _native.Outcome:
 # --- from plain code -------------------------------------------------------------------------------------------------
 
 
-def run_blocking(handler: Callable[..., Any], kwargs: Mapping[str, Any], seconds: float | None) -> Any:
+class Stopper:
+    """Cancels a coroutine from another thread."""
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        """Take the task, on its loop's thread."""
+        self._loop, self._task = asyncio.get_running_loop(), task
+        self._asked = self._heard = False
+
+    def __call__(self) -> bool:
+        """Ask the loop to cancel it; false, from the second time on, where the coroutine blocks the loop."""
+        if self._asked:
+            return self._heard
+        self._asked = True
+        self._loop.call_soon_threadsafe(self._stop)
+        return True
+
+    def _stop(self) -> None:
+        self._heard = True
+        self._task.cancel()
+
+
+def run_blocking(
+    handler: Callable[..., Any],
+    kwargs: Mapping[str, Any],
+    seconds: float | None,
+    hold: Callable[[Stopper], None] | None = None,
+) -> Any:
     """Run a coroutine function to its end on this thread, in a loop of its own, whether or not a loop runs here.
+
+    `hold` is given what cancels it from another thread.
 
     A helper thread was rejected: callbacks and thread-bound objects of the caller must stay on its thread.
     """
     with no_running_loop():
         loop = asyncio.new_event_loop()
         try:
-            return loop.run_until_complete(_limited(handler, kwargs, seconds))
+            return loop.run_until_complete(_limited(handler, kwargs, seconds, hold))
         finally:
-            # The deadline's exception may strike in here as well; it does not come twice in a row.
+            # The exception that stops the call may strike in here as well; it does not come twice in a row.
             try:
                 _close(loop)
-            except DeadlineExceeded:
+            except (DeadlineExceeded, CallCancelled):
                 _close(loop)
                 raise
 
@@ -201,8 +229,15 @@ def no_running_loop() -> Iterator[None]:
             swap(running, task)
 
 
-async def _limited(handler: Callable[..., Any], kwargs: Mapping[str, Any], seconds: float | None) -> Any:
+async def _limited(
+    handler: Callable[..., Any],
+    kwargs: Mapping[str, Any],
+    seconds: float | None,
+    hold: Callable[[Stopper], None] | None,
+) -> Any:
     task = asyncio.ensure_future(_caught(handler, kwargs))
+    if hold is not None:
+        hold(Stopper(task))
     await asyncio.wait({task}, timeout=seconds)
     if not task.done():
         task.cancel()

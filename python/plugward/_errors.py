@@ -122,6 +122,7 @@ class Code(str, Enum):
     WORKER_LIMIT = "PW-WORKER-011"
     WORKER_KEPT = "PW-WORKER-012"
     WORKER_LEASE = "PW-WORKER-013"
+    WORKER_CANCELLED = "PW-WORKER-014"
     CHECKPOINT_TOO_LARGE = "PW-CKPT-001"
     DENIED_READ = "PW-PERM-001"
     DENIED_WRITE = "PW-PERM-002"
@@ -1230,6 +1231,22 @@ _ENTRIES: Final = (
         message="the lease is over",
         cause="it was ended, or its worker was; or the plugin has no worker of its own",
         remedy="ask for a new lease; a plugin in this process needs none",
+    ),
+    CatalogueEntry(
+        code=Code.WORKER_CANCELLED,
+        number=2414,
+        kind="PluginCrashed",
+        http_status=503,
+        retryable=True,
+        message="the plugin's process was ended because a cancelled call would not end",
+        cause=(
+            "code that its caller has cancelled did not stop within the grace period; the plugin is not blamed and "
+            "begins its next generation"
+        ),
+        remedy=(
+            "call again; let long work stop when it is asked to: return to Python now and then, look at should_stop, "
+            "or await"
+        ),
     ),
     CatalogueEntry(
         code=Code.CHECKPOINT_TOO_LARGE,

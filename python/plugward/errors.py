@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from plugward._native import Outcome
 
-__all__ = ["DeadlineExceeded", "InvalidInput", "PluginCallError", "PlugwardError"]
+__all__ = ["CallCancelled", "DeadlineExceeded", "InvalidInput", "PluginCallError", "PlugwardError"]
 
 
 class DeadlineExceeded(BaseException):
     """Raised inside a plugin's call whose deadline has passed.
 
     It derives from `BaseException`, so that a plugin's `except Exception` does not keep the call alive.
+    """
+
+
+class CallCancelled(BaseException):
+    """Raised inside a plugin's call that its caller has cancelled; a coroutine gets `asyncio.CancelledError`.
+
+    A call that has not ended a second later is ended by force, where it has a worker process of its own.
     """
 
 

@@ -3,6 +3,7 @@
 use crate::buffers::{Beside, pack, unpack};
 use crate::call::PROGRESS;
 use crate::fault::{Limit, classify};
+use crate::interrupt::{Hold, Interrupts, Why, Worker};
 use crate::invoke;
 use crate::names;
 use crate::progress::WorkerProgress;
@@ -10,6 +11,7 @@ use crate::tool::PyTool;
 use crate::watchdog;
 use plugward_core::call::{Call, Executor, Fault, Reply, TensorView};
 use plugward_core::error::{Code, Error, Result};
+use plugward_core::sync::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::any::Any;
@@ -21,6 +23,22 @@ pub(crate) struct PythonExecutor {
     /// What `plugward._loading.build` returned.
     built: Py<PyAny>,
     stopped: AtomicBool,
+    /// The calls under way, by their numbers.
+    running: Mutex<Vec<(u64, Arc<Worker>)>>,
+    interrupts: Interrupts,
+}
+
+/// A call among those under way; dropping it takes it out.
+struct Listed<'a>(&'a PythonExecutor, u64);
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        let mut running = self.0.running.lock();
+        let at = running.iter().position(|(id, _)| *id == self.1);
+        let gone = at.map(|at| running.swap_remove(at));
+        drop(running);
+        drop(gone);
+    }
 }
 
 impl PythonExecutor {
@@ -28,7 +46,20 @@ impl PythonExecutor {
         Self {
             built,
             stopped: AtomicBool::new(false),
+            running: Mutex::default(),
+            interrupts: Interrupts::default(),
         }
+    }
+
+    fn run(&self, call: &Call<'_>, beside: Beside<'_>) -> std::result::Result<Reply, Fault> {
+        let gone = || Fault::Error(Error::new(Code::RuntimeClosed));
+        let tool = PyTool::of(call.tool).ok_or_else(gone)?;
+        let worker = Arc::<Worker>::default();
+        let listed = (call.call_id, Arc::clone(&worker));
+        self.running.lock().push(listed);
+        let _listed = Listed(self, call.call_id);
+        Python::try_attach(|py| on_values(py, call, tool, beside, &worker))
+            .unwrap_or_else(|| Err(gone()))
     }
 
     /// The plugin's object.
@@ -43,10 +74,7 @@ impl PythonExecutor {
 
 impl Executor for PythonExecutor {
     fn call(&self, call: &Call<'_>) -> std::result::Result<Reply, Fault> {
-        let gone = || Fault::Error(Error::new(Code::RuntimeClosed));
-        let tool = PyTool::of(call.tool).ok_or_else(gone)?;
-        let beside = Beside::Owned(&call.args.tensors);
-        Python::try_attach(|py| on_values(py, call, tool, beside)).unwrap_or_else(|| Err(gone()))
+        self.run(call, Beside::Owned(&call.args.tensors))
     }
 
     fn call_views(
@@ -54,10 +82,18 @@ impl Executor for PythonExecutor {
         call: &Call<'_>,
         views: &[TensorView<'_>],
     ) -> std::result::Result<Reply, Fault> {
-        let gone = || Fault::Error(Error::new(Code::RuntimeClosed));
-        let tool = PyTool::of(call.tool).ok_or_else(gone)?;
-        let beside = Beside::Views(views);
-        Python::try_attach(|py| on_values(py, call, tool, beside)).unwrap_or_else(|| Err(gone()))
+        self.run(call, Beside::Views(views))
+    }
+
+    fn hears_cancel(&self) -> bool {
+        true
+    }
+
+    fn cancel(&self, call_id: u64) {
+        let running = self.running.lock();
+        if let Some((_, worker)) = running.iter().find(|(id, _)| *id == call_id) {
+            self.interrupts.worker(worker, Why::Cancelled);
+        }
     }
 
     fn restore(&self, state: &[u8]) -> Result<bool> {
@@ -109,6 +145,7 @@ fn on_values(
     call: &Call<'_>,
     tool: &PyTool,
     beside: Beside<'_>,
+    worker: &Arc<Worker>,
 ) -> std::result::Result<Reply, Fault> {
     let internal = |e: PyErr| crate::call::internal(py, &e).fault;
     let given = unpack(py, call.args.value(), beside).map_err(internal)?;
@@ -125,16 +162,26 @@ fn on_values(
         None => None,
     };
     let handler = tool.handler.bind(py);
-    let result = if tool.is_async {
-        let run = names::run_blocking(py).map_err(internal)?;
-        let args = (handler, kwargs, None::<f64>)
-            .into_pyobject(py)
-            .map_err(internal)?;
-        invoke::call(run, &args, None)
-    } else {
-        invoke::call(handler, names::no_args(py), Some(kwargs))
+    let driven = match tool.is_async {
+        true => {
+            let run = names::run_blocking(py).map_err(internal)?;
+            let args = (handler, kwargs, None::<f64>, Hold(Arc::clone(worker)));
+            Some((run, args.into_pyobject(py).map_err(internal)?))
+        }
+        false => None,
     };
-    let told_to_stop = reports.is_some_and(|reports| reports.get().end());
+    // Who is cancelled from now on is interrupted; who was before has not begun.
+    worker.begin();
+    if (call.should_stop)() {
+        worker.end(py);
+        return Err(Fault::Cancelled);
+    }
+    let result = match &driven {
+        Some((run, args)) => invoke::call(run, args, None),
+        None => invoke::call(handler, names::no_args(py), Some(kwargs)),
+    };
+    let cancelled = worker.end(py);
+    let told_to_stop = reports.is_some_and(|reports| reports.get().end()) || cancelled;
     let value = result.map_err(|raised| {
         if told_to_stop {
             return Fault::Cancelled;

@@ -155,6 +155,9 @@ fn special(
             message: describe::message(exception, dog),
         });
     }
+    if is(names::call_cancelled(py)) {
+        return Some(Fault::Cancelled);
+    }
     if is(names::deadline_exceeded(py)) {
         // Without a deadline of its own it is the caller's: the outer call is being stopped.
         return Some(match limit.at() {

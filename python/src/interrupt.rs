@@ -1,4 +1,4 @@
-//! Stopping Python code on another thread: `DeadlineExceeded` is raised in it.
+//! Stopping Python code on another thread: `DeadlineExceeded` or `CallCancelled` is raised in it.
 //!
 //! The core's timer thread must not block, so it only hands the call over; one thread a runtime
 //! attaches to the interpreter and delivers. A call that hangs in native code gets the exception
@@ -21,7 +21,7 @@ use plugward_core::sync::Mutex;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ use std::time::{Duration, Instant};
 static DELIVERY: Mutex<()> = Mutex::new(());
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// After a cancellation there is time to clean up before it is raised again.
+const CANCELLED_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Python's name of the calling thread.
@@ -55,12 +57,26 @@ pub(crate) fn on_main_thread() -> bool {
     thread_ident() == MAIN.load(Ordering::Relaxed)
 }
 
-/// Raises (or, without an exception, takes back) in the thread `ident`. False when it is gone.
-fn set_async(py: Python<'_>, ident: u64, raise: bool) -> bool {
-    let exception = match (raise, names::deadline_exceeded(py)) {
-        (false, _) => std::ptr::null_mut(),
-        (true, Ok(class)) => class.as_ptr(),
-        (true, Err(_)) => return false,
+/// Why a call is stopped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Its deadline has passed.
+    Deadline,
+    /// Its caller has left.
+    Cancelled,
+}
+
+/// Raises (or, without a reason, takes back) in the thread `ident`. False when it is gone.
+fn set_async(py: Python<'_>, ident: u64, why: Option<Why>) -> bool {
+    let class = match why {
+        None => None,
+        Some(Why::Deadline) => Some(names::deadline_exceeded(py)),
+        Some(Why::Cancelled) => Some(names::call_cancelled(py)),
+    };
+    let exception = match class {
+        None => std::ptr::null_mut(),
+        Some(Ok(class)) => class.as_ptr(),
+        Some(Err(_)) => return false,
     };
     // SAFETY: attached; the class is a live exception type, or NULL takes back.
     unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, exception) > 0 }
@@ -69,7 +85,7 @@ fn set_async(py: Python<'_>, ident: u64, raise: bool) -> bool {
 /// Takes back an exception that was sent to the calling thread and has not been raised.
 pub(crate) fn take_back(py: Python<'_>) {
     let _lock = DELIVERY.lock();
-    set_async(py, thread_ident(), false);
+    set_async(py, thread_ident(), None);
 }
 
 const WAITING: u8 = 0;
@@ -77,11 +93,14 @@ const RUNNING: u8 = 1;
 const INTERRUPTED: u8 = 2;
 const ENDED: u8 = 3;
 
-/// A call on a pool thread, as far as interrupting it goes.
+/// A call on another thread, as far as interrupting it goes.
 #[derive(Default)]
 pub(crate) struct Worker {
     ident: AtomicU64,
     stage: AtomicU8,
+    /// Cancels its coroutine, where it has one; see `plugward._async.Stopper`.
+    stopper: Mutex<Option<Py<PyAny>>>,
+    told: AtomicBool,
 }
 
 impl Worker {
@@ -91,29 +110,66 @@ impl Worker {
         self.stage.store(RUNNING, Ordering::Release);
     }
 
-    /// The calling thread has ended the call.
-    pub(crate) fn end(&self, py: Python<'_>) {
-        let _lock = DELIVERY.lock();
+    /// The calling thread has ended the call; whether it was told to stop.
+    pub(crate) fn end(&self, py: Python<'_>) -> bool {
+        let stopper = self.stopper.lock().take();
+        let lock = DELIVERY.lock();
         if self.stage.swap(ENDED, Ordering::AcqRel) == INTERRUPTED {
-            set_async(py, thread_ident(), false);
+            set_async(py, thread_ident(), None);
         }
+        drop(lock);
+        drop(stopper);
+        self.told.load(Ordering::Acquire)
     }
 
-    fn interrupt(&self, py: Python<'_>) -> bool {
+    /// What cancels the coroutine of this call.
+    fn hold(&self, stopper: Py<PyAny>) {
+        *self.stopper.lock() = Some(stopper);
+    }
+
+    /// Lets the event loop cancel the coroutine. False where there is none, or the loop does not
+    /// get to it. Not under [`DELIVERY`]: this runs Python code.
+    fn cancels_itself(&self, py: Python<'_>) -> bool {
+        let stopper = self.stopper.lock().as_ref().map(|s| s.clone_ref(py));
+        let Some(stopper) = stopper else { return false };
+        self.told.store(true, Ordering::Release);
+        // An error means that the loop is closed: the call is about to end.
+        stopper
+            .call0(py)
+            .and_then(|heard| heard.is_truthy(py))
+            .unwrap_or(true)
+    }
+
+    fn interrupt(&self, py: Python<'_>, why: Why) -> bool {
+        if why == Why::Cancelled && self.cancels_itself(py) {
+            return self.stage.load(Ordering::Acquire) != ENDED;
+        }
         let _lock = DELIVERY.lock();
         match self.stage.load(Ordering::Acquire) {
             RUNNING | INTERRUPTED => {
                 self.stage.store(INTERRUPTED, Ordering::Release);
-                set_async(py, self.ident.load(Ordering::Relaxed), true)
+                self.told.store(true, Ordering::Release);
+                set_async(py, self.ident.load(Ordering::Relaxed), Some(why))
             }
             stage => stage == WAITING,
         }
     }
 }
 
+/// Takes the stopper of a coroutine, once it has begun.
+#[pyclass(frozen, module = "plugward._native")]
+pub(crate) struct Hold(pub(crate) Arc<Worker>);
+
+#[pymethods]
+impl Hold {
+    fn __call__(&self, stopper: Py<PyAny>) {
+        self.0.hold(stopper);
+    }
+}
+
 enum Subject {
     Slot(Expired),
-    Worker(Arc<Worker>),
+    Worker(Arc<Worker>, Why),
 }
 
 struct Pending {
@@ -128,10 +184,11 @@ impl Pending {
         self.due = Instant::now() + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         match &self.subject {
-            Subject::Worker(worker) => worker.interrupt(py),
+            Subject::Worker(worker, why) => worker.interrupt(py, *why),
             Subject::Slot(expired) => {
                 let _lock = DELIVERY.lock();
-                expired.slot.deliver(expired.armed) && set_async(py, expired.slot.thread(), true)
+                expired.slot.deliver(expired.armed)
+                    && set_async(py, expired.slot.thread(), Some(Why::Deadline))
             }
         }
     }
@@ -142,9 +199,9 @@ impl Pending {
 pub(crate) struct Interrupts(Arc<Mutex<Option<Sender<Subject>>>>);
 
 impl Interrupts {
-    /// Stops an abandoned call, if it runs Python code.
-    pub(crate) fn worker(&self, worker: &Arc<Worker>) {
-        self.send(Subject::Worker(Arc::clone(worker)));
+    /// Stops a call on another thread, if it runs Python code.
+    pub(crate) fn worker(&self, worker: &Arc<Worker>, why: Why) {
+        self.send(Subject::Worker(Arc::clone(worker), why));
     }
 
     fn send(&self, subject: Subject) {
@@ -179,10 +236,14 @@ fn serve(inbox: &Receiver<Subject>) {
     loop {
         match receive(inbox, &pending) {
             Ok(subject) => {
+                let pause = match &subject {
+                    Subject::Worker(_, Why::Cancelled) => CANCELLED_PAUSE,
+                    _ => FIRST_PAUSE,
+                };
                 pending.push(Pending {
                     subject,
                     due: Instant::now(),
-                    pause: FIRST_PAUSE,
+                    pause,
                 });
             }
             Err(true) => {}

@@ -16,6 +16,8 @@ macro_rules! imported {
 imported! {
     /// Raised in a call whose deadline has passed.
     deadline_exceeded: PyType = "plugward.errors", "DeadlineExceeded";
+    /// Raised in a call that its caller has cancelled.
+    call_cancelled: PyType = "plugward.errors", "CallCancelled";
     /// Raised by a plugin that refuses its input.
     invalid_input: PyType = "plugward.errors", "InvalidInput";
     /// Raised where the host misuses the API.

@@ -2,6 +2,7 @@
 
 use crate::call::{self, Request};
 use crate::fault::{Limit, Trouble, classify};
+use crate::interrupt::Why;
 use crate::invoke::Raised;
 use crate::meeting::Meeting;
 use crate::outcome::Outcome;
@@ -236,7 +237,7 @@ impl PendingCall {
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
         let away = self.open.lock().away.clone();
         if let Some(away) = away {
-            away.give_up(py);
+            away.give_up(py, Why::Cancelled);
         }
         self.end(py, Err(Trouble::from(Fault::Cancelled)))
             .map(|_| ())

@@ -2,12 +2,12 @@
 //!
 //! The caller lets go of the interpreter before it hands the call over, so that the pool thread
 //! can begin at once. What an abandoned thread answers later is discarded and counted; meanwhile
-//! `DeadlineExceeded` is raised in it, so that code that still reaches the interpreter ends.
+//! `DeadlineExceeded` (or `CallCancelled`) is raised in it, so that code that still reaches the interpreter ends.
 
 use crate::call::{PROGRESS, internal};
 use crate::ending;
 use crate::fault::{Answer, Limit, Trouble, classify};
-use crate::interrupt::{Interrupts, Worker, on_main_thread};
+use crate::interrupt::{Interrupts, Why, Worker, on_main_thread};
 use crate::invoke;
 use crate::meeting::Meeting;
 use crate::names;
@@ -227,21 +227,21 @@ impl Away {
 
     /// The caller leaves because its time is over; `None` when the answer came first.
     pub(crate) fn leave(&self, py: Python<'_>) -> Option<Fault> {
-        match self.give_up(py) {
+        match self.give_up(py, Why::Deadline) {
             Stage::Done => None,
             Stage::Running => Some(self.limit.passed(Interruption::Abandoned)),
             Stage::Queued | Stage::Abandoned => Some(self.limit.no_turn()),
         }
     }
 
-    /// The caller leaves, whatever its reason.
-    pub(crate) fn give_up(&self, py: Python<'_>) -> Stage {
+    /// The caller leaves.
+    pub(crate) fn give_up(&self, py: Python<'_>, why: Why) -> Stage {
         let stage = py.detach(|| self.meeting.abandon());
         if stage == Stage::Running {
             if let Some(pool) = self.threads.pool() {
                 pool.abandon_one();
             }
-            self.interrupts.worker(&self.worker);
+            self.interrupts.worker(&self.worker, why);
         }
         stage
     }
@@ -251,7 +251,7 @@ impl Away {
         let Err(raised) = py.check_signals() else {
             return Ok(());
         };
-        self.give_up(py);
+        self.give_up(py, Why::Cancelled);
         Err(Trouble {
             fault: Fault::Cancelled,
             exception: Some(raised.into_value(py)),

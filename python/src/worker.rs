@@ -146,6 +146,7 @@ pub(crate) fn serve_worker(py: Python<'_>, native: bool) -> PyResult<i32> {
     let loader = std::sync::Arc::new(crate::loader::PythonLoader::new(source, PATIENCE));
     // What a fault needs is made now: at the memory limit there is nothing left to make it of.
     crate::names::deadline_exceeded(py)?;
+    crate::names::call_cancelled(py)?;
     crate::names::invalid_input(py)?;
     crate::names::format_exception(py)?;
     let _ = crate::watchdog::with(|_| Some(()));

@@ -74,8 +74,14 @@ pub trait Underway: Send {
     /// Waits for the end of a process whose thread has ended.
     fn bury(&mut self) -> Fault;
 
-    /// Nobody wants the answer any more: the plugin is asked to stop.
+    /// Nobody wants the answer any more: the plugin is told to stop, and ended by force after a grace
+    /// period where that harms no other call.
     fn cancel(&mut self);
+
+    /// When it wants to be looked at, whether or not its word changes.
+    fn wakes_at(&self) -> Option<Instant> {
+        None
+    }
 
     /// The deadline has passed: ends the call by force.
     fn expire(&mut self) -> Fault;
@@ -122,6 +128,15 @@ pub trait Executor: Send + Sync + 'static {
     fn begin(&self, _call: &Call<'_>) -> Option<std::result::Result<Box<dyn Underway>, Fault>> {
         None
     }
+
+    /// Whether [`Executor::cancel`] does anything.
+    fn hears_cancel(&self) -> bool {
+        false
+    }
+
+    /// Nobody wants the answer of a call that is under way: interrupts it, if it still is. Must not
+    /// block. What looks at [`Call::should_stop`] or reports progress hears of it without.
+    fn cancel(&self, _call_id: u64) {}
 
     /// The process that runs its calls, where there is one.
     fn pid(&self) -> Option<u32> {

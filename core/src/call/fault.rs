@@ -170,6 +170,8 @@ impl Fault {
         match self {
             Fault::RefusedInput { .. } | Fault::QueueTimeout { .. } | Fault::Cancelled => false,
             Fault::Error(error) => error.code().row().kind != "InvalidInput",
+            // Its caller left, and the host ended it.
+            Fault::Crashed { error, .. } => error.code() != Code::WorkerCancelled,
             _ => true,
         }
     }

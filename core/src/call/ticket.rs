@@ -77,6 +77,11 @@ impl Target {
             let entered = self.plugin.word.enter_generation(number, most);
             match entered {
                 Err(EnterRefused::Stale(now)) if now.state.is_available() && self.follow() => {}
+                // It has changed since: what is said of it must be true of one moment.
+                Err(EnterRefused::State(seen) | EnterRefused::Stale(seen))
+                    if !seen.state.is_available()
+                        && self.plugin.awaited().is_none()
+                        && self.plugin.word.load() != seen => {}
                 other => return self.entry(other, since, limit),
             }
         }
@@ -122,6 +127,16 @@ impl Target {
                 limit,
                 since,
             }),
+            // The next generation begins by itself.
+            Err(EnterRefused::State(_) | EnterRefused::Stale(_))
+                if self.plugin.awaited().is_some() =>
+            {
+                Entry::Full(Waiting {
+                    target: self,
+                    limit,
+                    since,
+                })
+            }
             Err(EnterRefused::State(now) | EnterRefused::Stale(now)) => {
                 Entry::Refused(self.plugin.refusal(now))
             }

@@ -413,6 +413,10 @@ catalogue! {
     WorkerLease = 2413, "PW-WORKER-013", "LeaseEnded", 409, false,
         "the lease is over", "it was ended, or its worker was; or the plugin has no worker of its own",
         "ask for a new lease; a plugin in this process needs none";
+    WorkerCancelled = 2414, "PW-WORKER-014", "PluginCrashed", 503, true,
+        "the plugin's process was ended because a cancelled call would not end",
+        "code that its caller has cancelled did not stop within the grace period; the plugin is not blamed and begins its next generation",
+        "call again; let long work stop when it is asked to: return to Python now and then, look at should_stop, or await";
 
     // Checkpoints.
     CheckpointTooLarge = 2601, "PW-CKPT-001", "PayloadTooLarge", 413, false,

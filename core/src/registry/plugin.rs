@@ -78,6 +78,9 @@ pub struct Plugin {
     pub(crate) source: ArcSwap<Source>,
     pub(crate) note: ArcSwap<Note>,
     pub(crate) generation: ArcSwapOption<Generation>,
+    /// A generation that was ended for a cancelled call, until it is known what becomes of the next:
+    /// whoever calls meanwhile waits for that one.
+    between: ArcSwapOption<Generation>,
     pub(crate) services: Arc<Services>,
     pub(crate) loading: Mutex<()>,
     pub(crate) restarts: AtomicU32,
@@ -109,6 +112,7 @@ impl Plugin {
             source: ArcSwap::from_pointee(source),
             note: ArcSwap::from_pointee(Note::empty(1)),
             generation: ArcSwapOption::empty(),
+            between: ArcSwapOption::empty(),
             services,
             loading: Mutex::new(()),
             restarts: AtomicU32::new(0),
@@ -189,6 +193,7 @@ impl Plugin {
         let number = generation.number;
         let lock = self.control.lock();
         self.explain(number, error, None);
+        self.bridge(number, error);
         let exit = self.word.exit(number, true);
         drop(lock);
         self.gate.all_look();
@@ -201,6 +206,46 @@ impl Plugin {
     /// Ends the generation outside a call. False when it was over already.
     pub fn fail(&self, generation: u32, error: &Error) -> bool {
         self.end(generation, Event::Fault, error, None).is_ok()
+    }
+
+    /// Whether `generation` was ended by the host, for a call that its caller had cancelled.
+    pub(crate) fn was_excused(&self, generation: u32) -> bool {
+        let note = self.note.load();
+        note.generation == generation && note.error.as_ref().is_some_and(excuses)
+    }
+
+    /// Lets callers wait for the next generation where the end of this one is nobody's fault; no
+    /// longer where the next one has ended as well.
+    fn bridge(&self, generation: u32, error: &Error) {
+        let status = self.word.load();
+        if status.generation == generation && !status.state.is_final() {
+            let present = self.generation.load_full().filter(|_| excuses(error));
+            self.between.store(present);
+        }
+    }
+
+    /// What the tools of the next generation will be like, while callers are to wait for it.
+    pub(crate) fn awaited(&self) -> Option<Arc<Generation>> {
+        let removed = self.removed.load(Ordering::Acquire);
+        self.between.load_full().filter(|_| !removed)
+    }
+
+    /// There will be no next generation: nobody waits for it any more.
+    pub(crate) fn not_awaited(&self) {
+        self.between.store(None);
+        self.gate.all_look();
+    }
+
+    /// A generation is fit for calls.
+    ///
+    /// # Errors
+    /// The status that was seen, where somebody ended it or began another one.
+    pub(crate) fn ready(&self, generation: u32) -> std::result::Result<Status, Status> {
+        let status = self.word.apply(generation, Event::Ready)?;
+        if self.between.swap(None).is_some() {
+            self.gate.all_look();
+        }
+        Ok(status)
     }
 
     /// Ends the generation in whatever final state `event` leads to.
@@ -217,15 +262,16 @@ impl Plugin {
         let lock = self.control.lock();
         if crate::lifecycle::next(self.word.load().state, event).is_some() {
             self.explain(generation, error, findings);
+            self.bridge(generation, error);
         }
         let applied = self.word.apply(generation, event);
         drop(lock);
         self.gate.all_look();
         let status = applied.map_err(|seen| self.forbidden(seen, event))?;
-        let level = if event == Event::Stop {
-            Level::Info
-        } else {
-            Level::Error
+        let level = match event {
+            Event::Stop => Level::Info,
+            _ if excuses(error) => Level::Warn,
+            _ => Level::Error,
         };
         let text = format!("{}: {}", status.state, error.message());
         self.say(level, text, Some(error));
@@ -275,6 +321,9 @@ impl Plugin {
         let status = self.word.restart();
         self.note.store(Arc::new(Note::empty(status.generation)));
         let old = self.generation.swap(None);
+        if self.removed.load(Ordering::Acquire) {
+            self.between.store(None);
+        }
         drop(lock);
         self.gate.all_look();
         if let Some(old) = &old {
@@ -310,6 +359,7 @@ impl Plugin {
             )));
         };
         self.generation.store(Some(next));
+        self.between.store(None);
         self.source.store(source);
         self.note.store(Arc::new(Note {
             findings,
@@ -456,15 +506,19 @@ impl Plugin {
         let Some(suppressed) = self.may_log(is_final, now) else {
             return;
         };
-        let level = if is_final { Level::Error } else { Level::Warn };
+        let excused = excuses(error);
+        let level = match is_final && !excused {
+            true => Level::Error,
+            false => Level::Warn,
+        };
         let more = match suppressed {
             0 => String::new(),
             n => format!(" ({n} earlier lines were suppressed)"),
         };
-        let end = if is_final {
-            "; the plugin is FAILED"
-        } else {
-            ""
+        let end = match (is_final, excused) {
+            (true, false) => "; the plugin is FAILED",
+            (true, true) => "; its next generation begins",
+            (false, _) => "",
         };
         let message = format!(
             "call {call_id} of {}.{}: {}: {}{end}{more}",
@@ -499,6 +553,11 @@ impl Plugin {
         }
         self.services.log.write(record);
     }
+}
+
+/// Whether the end of a generation with that error is nobody's fault.
+fn excuses(error: &Error) -> bool {
+    error.code() == Code::WorkerCancelled
 }
 
 fn left(exit: Exit, generation: &Generation) -> Left {

@@ -29,8 +29,9 @@ pub struct Awaited {
 
 impl Awaited {
     /// Nobody wants its outcome any more, and `done` may not be told. A call that waits for its turn
-    /// is withdrawn; one that runs is told to stop and keeps its place until it ends, at its deadline
-    /// by force.
+    /// is withdrawn; one that runs is told to stop and keeps its place until it ends. After a second,
+    /// or at its deadline, it is ended by force, as soon as no other call runs in its worker; the
+    /// plugin is not blamed and begins its next generation.
     pub fn cancel(&self) {
         self.given_up.store(true, Ordering::SeqCst);
         if let Some(pump) = self.pump.upgrade() {

@@ -219,7 +219,7 @@ impl Runtime {
         plugin
             .ready_ns
             .store(crate::deadline::now_ns(), Ordering::Relaxed);
-        match plugin.word.apply(number, Event::Ready) {
+        match plugin.ready(number) {
             Ok(_) => Ok(()),
             Err(seen) => {
                 // Somebody began a newer one or ended the plugin: nothing of this one may stay.

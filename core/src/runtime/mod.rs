@@ -200,11 +200,16 @@ impl Runtime {
         let found = snapshot
             .get(plugin)
             .ok_or_else(|| unknown(plugin, &snapshot))?;
-        let status = found.word.load();
-        let generation = found.generation.load_full();
-        let Some(generation) = generation.filter(|_| status.state.is_available()) else {
-            return Err(found.refusal(status));
+        // A second look where the next generation has just become fit.
+        let present = || {
+            let status = found.word.load();
+            let generation = found.generation.load_full();
+            let fit = generation.filter(|_| status.state.is_available());
+            fit.or_else(|| found.awaited()).ok_or(status)
         };
+        let generation = present()
+            .or_else(|_| present())
+            .map_err(|status| found.refusal(status))?;
         let tool = generation.tool_index(&found.name, tool)?;
         Ok(Target {
             plugin: Arc::clone(found),

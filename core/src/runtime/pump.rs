@@ -332,7 +332,7 @@ impl Loop {
     }
 
     fn sleep(&self, bell: u32) {
-        let deadlines = self.running.iter().filter_map(Run::due);
+        let deadlines = self.running.iter().filter_map(Run::wakes_at);
         let patience = self.queue.iter().filter_map(|w| w.place.until());
         let words: Vec<_> = std::iter::once((&self.shard.bell, bell))
             .chain(self.running.iter().map(|r| (r.underway.word(), r.seen)))
@@ -369,6 +369,12 @@ impl End {
 impl Run {
     fn due(&self) -> Option<Instant> {
         self.ticket.deadline()
+    }
+
+    /// When it must be looked at, whatever its worker does.
+    fn wakes_at(&self) -> Option<Instant> {
+        let grace = self.underway.wakes_at();
+        self.due().into_iter().chain(grace).min()
     }
 
     fn look(&mut self) -> Option<End> {

@@ -58,6 +58,16 @@ impl Supervision {
         Decision::Restart(jittered(backoff(rule, restarts)))
     }
 
+    /// What to do about the end of `generation` that was not its plugin's fault: it costs nothing of
+    /// the budget, and nobody waits.
+    pub(crate) fn excuse(&mut self, generation: u32) -> Decision {
+        if self.handled == generation || self.quarantined.is_some() {
+            return Decision::Leave;
+        }
+        self.handled = generation;
+        Decision::Restart(Duration::ZERO)
+    }
+
     /// A restart of ours begins `generation`: its load counts as a failure too.
     pub(crate) fn revived(&mut self, generation: u32) {
         self.revived = generation;
@@ -128,6 +138,21 @@ mod tests {
         assert!(matches!(
             plugin.decide(&rule, 4, true, now),
             Decision::Restart(_)
+        ));
+    }
+
+    #[test]
+    fn an_excused_end_costs_nothing_and_is_dealt_with_once() {
+        let (rule, now) = (rule(), Instant::now());
+        let mut plugin = Supervision::default();
+        for generation in 1..=20 {
+            assert_eq!(plugin.excuse(generation), Decision::Restart(Duration::ZERO));
+            assert_eq!(plugin.excuse(generation), Decision::Leave);
+            assert_eq!(plugin.decide(&rule, generation, true, now), Decision::Leave);
+        }
+        assert!(matches!(
+            plugin.decide(&rule, 21, true, now),
+            Decision::Restart(wait) if wait <= Duration::from_millis(100)
         ));
     }
 

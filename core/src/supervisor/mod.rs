@@ -29,21 +29,28 @@ impl Runtime {
     /// A generation has become FAILED. Called wherever that was noticed: it must not block.
     pub(crate) fn generation_failed(&self, plugin: &Plugin, generation: u32) {
         let manifest = plugin.manifest();
+        // It was ended, and has not failed: that is no matter of the policy either.
+        let excused = plugin.was_excused(generation);
         let supervised = manifest.effective_isolation() == Isolation::Process
-            && manifest.restart.policy == RestartPolicy::OnFailure
+            && (manifest.restart.policy == RestartPolicy::OnFailure || excused)
             && !plugin.removed.load(Ordering::Acquire)
             && self.usable().is_ok();
         // A first load that fails is the operator's to see, not to be tried again and again.
         let was_ready = plugin.ready_ns.load(Ordering::Relaxed) != 0;
         if !supervised {
+            plugin.not_awaited();
             return;
         }
-        let decision = plugin.supervision.lock().decide(
-            &manifest.restart,
-            generation,
-            was_ready,
-            Instant::now(),
-        );
+        let decision = {
+            let mut supervision = plugin.supervision.lock();
+            match excused {
+                true => supervision.excuse(generation),
+                false => {
+                    let now = Instant::now();
+                    supervision.decide(&manifest.restart, generation, was_ready, now)
+                }
+            }
+        };
         match decision {
             Decision::Leave => {}
             Decision::Restart(delay) => {
@@ -71,7 +78,8 @@ impl Runtime {
     pub(crate) fn revive_soon(&self, plugin: &Plugin, generation: u32) {
         let manifest = plugin.manifest();
         if manifest.effective_isolation() == Isolation::Process
-            && manifest.restart.policy == RestartPolicy::OnFailure
+            && (manifest.restart.policy == RestartPolicy::OnFailure
+                || plugin.was_excused(generation))
             && plugin.ready_ns.load(Ordering::Relaxed) != 0
             && plugin.supervision.lock().quarantined().is_none()
         {

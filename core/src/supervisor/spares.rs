@@ -11,7 +11,7 @@
 use super::{Decision, Supervision};
 use crate::call::{BuildContext, Checkpoints, DeathNotice, Executor};
 use crate::error::Error;
-use crate::lifecycle::{Event, State};
+use crate::lifecycle::State;
 use crate::log::{Level, Logger};
 use crate::manifest::{Isolation, Manifest, RestartPolicy};
 use crate::registry::{Generation, Plugin, Source, Tool};
@@ -253,7 +253,7 @@ impl Runtime {
         plugin
             .ready_ns
             .store(crate::deadline::now_ns(), Ordering::Relaxed);
-        if plugin.word.apply(number, Event::Ready).is_err() {
+        if plugin.ready(number).is_err() {
             plugin.generation.compare_and_swap(&generation, None);
             return;
         }

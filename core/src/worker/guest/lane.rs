@@ -7,7 +7,7 @@ use crate::worker::wire::{
     self, ANSWERED, Head, Lane, NOTE, Op, Parts, Region, ReplyHead, Segment, TensorHead, futex,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ pub(super) struct Guest {
     pub(super) segment: &'static Segment,
     pub(super) loader: Arc<dyn Loader>,
     plugin: OnceLock<Plugin>,
+    /// The call that each lane runs; 0 for none.
+    calls: Vec<AtomicU64>,
 }
 
 /// What one request is made of, decoded.
@@ -35,7 +37,9 @@ pub(super) struct Control<'a> {
 
 impl Guest {
     pub(super) fn new(segment: &'static Segment, loader: Arc<dyn Loader>) -> &'static Self {
+        let lanes = segment.shape().lanes;
         Box::leak(Box::new(Self {
+            calls: (0..lanes).map(|_| AtomicU64::new(0)).collect(),
             segment,
             loader,
             plugin: OnceLock::new(),
@@ -114,6 +118,7 @@ fn load(guest: &'static Guest, number: u32, tid: u32) -> std::result::Result<Rep
         return Err(Fault::Error(Error::new(Code::WorkerProtocol)));
     }
     staff(guest).map_err(Fault::Error)?;
+    listen(guest);
     Ok(report.into())
 }
 
@@ -158,6 +163,35 @@ fn staff(guest: &'static Guest) -> Result<()> {
     })
 }
 
+/// Starts the thread that tells the plugin of cancelled calls. Where there is none to be had, such
+/// calls are ended by force.
+fn listen(guest: &'static Guest) {
+    let hears = guest.plugin.get().is_some_and(Plugin::hears_cancel);
+    if hears {
+        let name = "pw-cancel".to_owned();
+        let _ = std::thread::Builder::new().name(name).spawn(move || {
+            let cancels = &guest.segment.header().cancels;
+            let mut seen = 0;
+            loop {
+                futex::wait(cancels, seen, None);
+                seen = cancels.load(Ordering::SeqCst);
+                tell_cancelled(guest);
+            }
+        });
+    }
+}
+
+fn tell_cancelled(guest: &'static Guest) {
+    for (number, call) in (0..).zip(&guest.calls) {
+        // The call first: a flag that is read after it is not that of a call before.
+        let call_id = call.load(Ordering::SeqCst);
+        let cancelled = guest.segment.lane(number).cancel.load(Ordering::SeqCst) != 0;
+        if let Some(plugin) = guest.plugin.get().filter(|_| call_id != 0 && cancelled) {
+            plugin.cancel(call_id);
+        }
+    }
+}
+
 fn call(guest: &'static Guest, number: u32, tid: u32) -> std::result::Result<Reply, Fault> {
     let request = incoming(guest, number, tid).map_err(Fault::Error)?;
     let plugin = guest
@@ -165,18 +199,34 @@ fn call(guest: &'static Guest, number: u32, tid: u32) -> std::result::Result<Rep
         .get()
         .ok_or_else(|| Fault::Error(Error::new(Code::CallNotReady)))?;
     request.control.lane.entered.store(1, Ordering::Release);
-    catch_unwind(AssertUnwindSafe(|| plugin.call(&request))).unwrap_or_else(|panic| {
+    let running = &guest.calls[number as usize];
+    running.store(request.parts.head.call_id, Ordering::SeqCst);
+    let answer = catch_unwind(AssertUnwindSafe(|| plugin.call(&request))).unwrap_or_else(|panic| {
         Err(Fault::Panicked {
             message: crate::runtime::panic_text(&*panic),
         })
-    })
+    });
+    running.store(0, Ordering::SeqCst);
+    match answer {
+        // Whatever it let escape on being told to stop.
+        Err(Fault::Raised { .. } | Fault::Exited { .. } | Fault::Denied { .. })
+            if request.control.is_cancelled() =>
+        {
+            Err(Fault::Cancelled)
+        }
+        answer => answer,
+    }
 }
 
 impl Control<'_> {
+    /// Whether the caller has given up.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.lane.cancel.load(Ordering::SeqCst) != 0
+    }
+
     /// Whether the caller has given up or the deadline has passed.
     pub(super) fn should_stop(&self) -> bool {
-        self.lane.cancel.load(Ordering::Acquire) != 0
-            || self.deadline.is_some_and(|d| Instant::now() >= d)
+        self.is_cancelled() || self.deadline.is_some_and(|d| Instant::now() >= d)
     }
 
     /// Tells the host, without waiting for it; false when the call should end.

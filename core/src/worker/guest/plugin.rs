@@ -142,6 +142,20 @@ impl Plugin {
         answer.map_err(|fault| denial::told(plainer(fault)))
     }
 
+    /// Whether it wants to be told of cancelled calls.
+    pub(super) fn hears_cancel(&self) -> bool {
+        let executor = self.executor.read();
+        executor.as_ref().is_some_and(|e| e.hears_cancel())
+    }
+
+    /// A call that is under way was cancelled.
+    pub(super) fn cancel(&self, call_id: u64) {
+        let executor = self.executor.read().clone();
+        if let Some(executor) = executor {
+            executor.cancel(call_id);
+        }
+    }
+
     /// Takes up a checkpoint after it was loaded: it was a spare.
     pub(super) fn restore(&self, request: &Incoming<'static>) -> std::result::Result<Reply, Fault> {
         let state = checkpoint::beside(request).map_err(Fault::Error)?;

@@ -20,6 +20,8 @@ pub(super) struct Exit {
 pub(super) enum Reason {
     /// A call of that tool overstayed its deadline.
     Deadline(String),
+    /// A cancelled call of that tool would not end.
+    Cancelled(String),
     /// The generation was ended.
     Stopped,
     /// It had more memory resident than so many MiB.

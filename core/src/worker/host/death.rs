@@ -60,6 +60,9 @@ impl Death<'_> {
             Reason::Deadline(tool) => Error::new(Code::WorkerSibling).with_message(format!(
                 "the process of {plugin} was killed because a call of {tool} overstayed its deadline"
             )),
+            Reason::Cancelled(tool) => Error::new(Code::WorkerCancelled).with_message(format!(
+                "the process of {plugin} was ended because a cancelled call of {tool} would not end"
+            )),
             Reason::Memory(mb) => Error::new(Code::CallMemory).with_message(format!(
                 "{plugin} was killed with more memory resident than it may have \
                  (limits.memory_mb = {mb})"

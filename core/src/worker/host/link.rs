@@ -22,6 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+/// How long a cancelled call may take to end before it is ended by force.
+pub(super) const CANCEL_GRACE: Duration = Duration::from_secs(1);
 /// How long a worker that is asked to end may take.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long the end of a process is waited for once its thread has ended.
@@ -38,8 +40,16 @@ enum Holding {
 
 struct Lanes {
     free: Vec<u32>,
-    /// Lanes whose caller left before the answer.
-    draining: Vec<u32>,
+    /// Cancelled calls that are past their grace, while others run beside them.
+    stuck: Vec<Stuck>,
+}
+
+/// A cancelled call that would not end.
+struct Stuck {
+    number: u32,
+    tool: String,
+    /// Whether somebody takes its answer; else its lane is free once it is there.
+    watched: bool,
 }
 
 /// A living worker and the lanes to it.
@@ -104,7 +114,7 @@ impl Link {
         let link = Arc::new(Self {
             lanes: Mutex::new(Lanes {
                 free: vec![0],
-                draining: Vec::new(),
+                stuck: Vec::new(),
             }),
             in_flight: AtomicU32::new(0),
             dead: AtomicBool::new(false),
@@ -195,16 +205,84 @@ impl Link {
     pub(super) fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
         let number = self.begin(request)?;
         let lane = self.segment.lane(number);
-        let answer = match self.wait(lane, request) {
-            Ok(()) => self.answered(number, lane),
-            Err(Fault::Cancelled) => {
-                lane.cancel.store(1, Ordering::Release);
-                self.lanes.lock().draining.push(number);
-                Err(Fault::Cancelled)
-            }
+        let answer = match self.wait(lane, request.progress, request.deadline) {
+            Ok(true) => self.answered(number, lane),
+            Ok(false) => Err(self.overstayed(request.tool)),
+            Err(Fault::Cancelled) => Err(self.cancelled(number, lane, request)),
             Err(fault) => Err(fault),
         };
         self.ended(answer)
+    }
+
+    /// The caller wants no more of the call: it has a moment to end, and then is ended.
+    fn cancelled(&self, number: u32, lane: &Lane, request: &Request<'_>) -> Fault {
+        self.cancel(lane);
+        let grace = Instant::now() + CANCEL_GRACE;
+        let late = request.deadline.filter(|at| *at <= grace);
+        match self.wait(lane, &|_, _| true, Some(late.unwrap_or(grace))) {
+            Ok(true) => match self.answered(number, lane) {
+                Err(fault @ Fault::Crashed { .. }) => fault,
+                _ => Fault::Cancelled,
+            },
+            Ok(false) if late.is_some() => self.unended(request.tool),
+            Ok(false) if self.overdue(number, request.tool, false) => self.unended(request.tool),
+            Ok(false) => Fault::Cancelled,
+            Err(fault) => fault,
+        }
+    }
+
+    /// Tells the worker that nobody wants the answer of the call on `lane`.
+    pub(super) fn cancel(&self, lane: &Lane) {
+        lane.cancel.store(1, Ordering::SeqCst);
+        let cancels = &self.segment.header().cancels;
+        cancels.fetch_add(1, Ordering::SeqCst);
+        futex::wake(cancels);
+    }
+
+    /// The cancelled call on `number` is past its grace: the process ends as soon as there are only
+    /// such calls in it. True when that is now.
+    pub(super) fn overdue(&self, number: u32, tool: &str, watched: bool) -> bool {
+        let mut lanes = self.lanes.lock();
+        lanes.stuck.push(Stuck {
+            number,
+            tool: tool.to_owned(),
+            watched,
+        });
+        self.end_stuck(&mut lanes)
+    }
+
+    /// With the lanes locked: whoever takes one later finds the process dead, and was never begun.
+    fn end_stuck(&self, lanes: &mut Lanes) -> bool {
+        self.reclaim(lanes);
+        let used = self.segment.shape().lanes as usize - lanes.free.len();
+        let alone = used == lanes.stuck.len() && !lanes.stuck.iter().any(|s| self.has_answer(s));
+        let Some(first) = lanes.stuck.first().filter(|_| alone) else {
+            return false;
+        };
+        self.child.kill(Reason::Cancelled(first.tool.clone()));
+        true
+    }
+
+    fn has_answer(&self, stuck: &Stuck) -> bool {
+        self.segment.lane(stuck.number).word.load(Ordering::Acquire) == ANSWERED
+    }
+
+    /// Frees the lanes whose answers nobody takes.
+    fn reclaim(&self, lanes: &mut Lanes) {
+        let over = |s: &mut Stuck| !s.watched && self.has_answer(s);
+        for stuck in lanes.stuck.extract_if(.., over) {
+            self.held[stuck.number as usize].lock().clear();
+            lanes.free.push(stuck.number);
+        }
+    }
+
+    /// Ends the process of a cancelled call of `tool` that did not end.
+    pub(super) fn unended(&self, tool: &str) -> Fault {
+        self.child.kill(Reason::Cancelled(tool.to_owned()));
+        Fault::Crashed {
+            error: self.death(None),
+            entered: true,
+        }
     }
 
     /// Writes a call into a free lane and wakes the worker. [`Link::ended`] must follow.
@@ -245,21 +323,15 @@ impl Link {
 
     fn take_lane(&self) -> Result<u32> {
         let mut lanes = self.lanes.lock();
-        if let Some(number) = lanes.free.pop() {
-            return Ok(number);
+        if lanes.free.is_empty() {
+            self.reclaim(&mut lanes);
         }
-        let answered = |n: &u32| self.segment.lane(*n).word.load(Ordering::Acquire) == ANSWERED;
-        match lanes.draining.iter().position(answered) {
-            Some(at) => {
-                let number = lanes.draining.swap_remove(at);
-                self.held[number as usize].lock().clear();
-                Ok(number)
-            }
-            None => Err(Error::new(Code::CallBusy).with_message(format!(
+        lanes.free.pop().ok_or_else(|| {
+            Error::new(Code::CallBusy).with_message(format!(
                 "{}: every thread of its worker is still busy with a cancelled call",
                 self.plugin
-            ))),
-        }
+            ))
+        })
     }
 
     fn submit(
@@ -348,21 +420,26 @@ impl Link {
         Ok(places)
     }
 
-    /// Sleeps until the answer is there, the worker has died, or the deadline has passed.
-    fn wait(&self, lane: &Lane, request: &Request<'_>) -> std::result::Result<(), Fault> {
+    /// Sleeps until the answer is there, the worker has died, or it is `until`: false.
+    fn wait(
+        &self,
+        lane: &Lane,
+        progress: &(dyn Fn(u64, u64) -> bool + Sync),
+        until: Option<Instant>,
+    ) -> std::result::Result<bool, Fault> {
         let mut told = 0;
         loop {
             let seen = lane.word.load(Ordering::Acquire);
-            let go_on = news(lane, request.progress, &mut told);
+            let go_on = news(lane, progress, &mut told);
             match seen {
-                ANSWERED => return Ok(()),
+                ANSWERED => return Ok(true),
                 DIED => return Err(self.crashed(lane)),
                 _ if !go_on => return Err(Fault::Cancelled),
                 NOTE => self.noted(lane)?,
                 _ => {
-                    let in_time = futex::wait(&lane.word, seen, request.deadline);
+                    let in_time = futex::wait(&lane.word, seen, until);
                     if !in_time && lane.word.load(Ordering::Acquire) != ANSWERED {
-                        return Err(self.overstayed(request.tool));
+                        return Ok(false);
                     }
                 }
             }
@@ -425,7 +502,12 @@ impl Link {
             self.segment.reply(number).trim(KEEP);
         }
         lane.word.store(IDLE, Ordering::Release);
-        self.lanes.lock().free.push(number);
+        let mut lanes = self.lanes.lock();
+        lanes.free.push(number);
+        if !lanes.stuck.is_empty() {
+            lanes.stuck.retain(|s| s.number != number);
+            self.end_stuck(&mut lanes);
+        }
     }
 
     /// The kernel or the reaper wrote that the lane's thread has ended. The process usually ends
@@ -478,7 +560,10 @@ impl Link {
     fn tell_if_dead(&self) {
         let unseen = self.dead.load(Ordering::SeqCst)
             && self.in_flight.load(Ordering::SeqCst) == 0
-            && matches!(self.child.reason(), None | Some(Reason::Memory(_)));
+            && matches!(
+                self.child.reason(),
+                None | Some(Reason::Memory(_) | Reason::Cancelled(_))
+            );
         if unseen && !self.told.swap(true, Ordering::SeqCst) {
             self.on_death.tell(&self.death(None));
         }

@@ -1,10 +1,11 @@
 //! A call in a worker that no thread waits for.
 
-use super::link::{Link, news};
+use super::link::{CANCEL_GRACE, Link, news};
 use crate::call::{Fault, Look, Reply, Underway};
 use crate::worker::wire::{ANSWERED, DIED, Lane, NOTE};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 /// A call in a worker that no thread waits for.
 pub(super) struct Running {
@@ -12,6 +13,10 @@ pub(super) struct Running {
     number: u32,
     tool: String,
     told: u32,
+    /// When nobody wanted its answer any more.
+    cancelled: Option<Instant>,
+    /// Its grace is over, and it waits for others in its process to end.
+    overdue: bool,
 }
 
 impl Running {
@@ -23,11 +28,24 @@ impl Running {
             number,
             tool,
             told: 0,
+            cancelled: None,
+            overdue: false,
         }
     }
 
     fn lane(&self) -> &Lane {
         self.link.segment.lane(self.number)
+    }
+
+    /// Ends the process, if the call was cancelled and is past its grace, and nothing else runs there.
+    fn unended(&mut self) -> Option<Fault> {
+        let late = self.wakes_at().is_some_and(|at| Instant::now() >= at);
+        if !late {
+            return None;
+        }
+        self.overdue = true;
+        let ends = self.link.overdue(self.number, &self.tool, true);
+        ends.then(|| self.link.unended(&self.tool))
     }
 
     fn done(&self, answer: Result<Reply, Fault>) -> Look {
@@ -45,10 +63,11 @@ impl Underway for Running {
             let mut told = self.told;
             let lane = self.lane();
             let seen = lane.word.load(Ordering::Acquire);
-            if !news(lane, progress, &mut told) {
-                lane.cancel.store(1, Ordering::Release);
-            }
+            let go_on = news(lane, progress, &mut told);
             self.told = told;
+            if !go_on {
+                self.cancel();
+            }
             let lane = self.lane();
             match seen {
                 ANSWERED => return self.done(self.link.answered(self.number, lane)),
@@ -62,7 +81,12 @@ impl Underway for Running {
                         return self.done(Err(fault));
                     }
                 }
-                waiting => return Look::Waiting(waiting),
+                waiting => {
+                    return match self.unended() {
+                        Some(fault) => self.done(Err(fault)),
+                        None => Look::Waiting(waiting),
+                    };
+                }
             }
         }
     }
@@ -74,11 +98,22 @@ impl Underway for Running {
     }
 
     fn cancel(&mut self) {
-        self.lane().cancel.store(1, Ordering::Release);
+        if self.cancelled.is_none() {
+            self.cancelled = Some(Instant::now());
+            self.link.cancel(self.lane());
+        }
+    }
+
+    fn wakes_at(&self) -> Option<Instant> {
+        let since = self.cancelled.filter(|_| !self.overdue)?;
+        Some(since + CANCEL_GRACE)
     }
 
     fn expire(&mut self) -> Fault {
-        let fault = self.link.overstayed(&self.tool);
+        let fault = match self.cancelled {
+            Some(_) => self.link.unended(&self.tool),
+            None => self.link.overstayed(&self.tool),
+        };
         let _ = self.link.ended(Err(fault.clone()));
         fault
     }

@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Version of everything in this folder; host and worker must agree exactly.
-pub(in crate::worker) const PROTOCOL: u32 = 3;
+pub(in crate::worker) const PROTOCOL: u32 = 4;
 /// First bytes of the mapping.
 pub(in crate::worker) const MAGIC: u64 = u64::from_le_bytes(*b"PLUGWARD");
 /// The most calls that one worker runs at once.
@@ -86,7 +86,8 @@ pub(in crate::worker) struct Header {
     pub(in crate::worker) phase: AtomicU32,
     pub(super) lanes: AtomicU32,
     pub(in crate::worker) host_pid: AtomicU32,
-    pub(in crate::worker) reserved: AtomicU32,
+    /// Counts up with each call that is cancelled: a futex that the worker sleeps on.
+    pub(in crate::worker) cancels: AtomicU32,
     pub(super) request_slot: AtomicU64,
     pub(super) reply_slot: AtomicU64,
     /// Which checkpoint counts, and how long it is; see `checkpoint.rs`.
