@@ -55,9 +55,14 @@ fn a_host_that_waits_to_be_killed() {
     let rt = Runtime::new(options).unwrap();
     let _ = load(&rt, "p", json!({"permissions": {"subprocess": true}}));
     let child = call(&rt, "orphan", json!({})).result.unwrap().value;
+    let escaped = ["session", "group", "daemon", "spawn_session"].map(|how| {
+        let answer = call(&rt, "escape", json!({"how": how}));
+        answer.result.unwrap().value.to_string()
+    });
     println!(
-        "\nPIDS {} {child}",
-        rt.plugin_health("p").unwrap().pid.unwrap()
+        "\nPIDS {} {child} {}",
+        rt.plugin_health("p").unwrap().pid.unwrap(),
+        escaped.join(" ")
     );
     let _ = call(&rt, "hang", json!({}));
 }
@@ -104,6 +109,7 @@ fn no_worker_outlives_its_host() {
         .skip(1)
         .map(|p| p.parse().unwrap())
         .collect();
+    assert_eq!(pids.len(), 6);
     assert!(pids.iter().all(|p| is_alive(*p)));
     host.kill().unwrap();
     host.wait().unwrap();
