@@ -404,14 +404,18 @@ impl Plugin {
         let note = self.note.load();
         let known = note.error.as_ref();
         let reason = known.map_or("no reason is known", Error::message);
+        let cause = known.map(|k| format!("[{}] {}", k.code(), k.cause()));
         match status.state {
             State::Failed => {
+                if let Some(wait) = crate::supervisor::comes_back(self, status.generation) {
+                    return restarting(&self.name, reason, wait, cause);
+                }
                 let error = Error::new(Code::CallPluginFailed).with_message(format!(
                     "plugin \"{}\" has failed and is not called: {reason}",
                     self.name
                 ));
-                match known {
-                    Some(k) => error.with_cause(format!("[{}] {}", k.code(), k.cause())),
+                match cause {
+                    Some(cause) => error.with_cause(cause),
                     None => error,
                 }
             }
@@ -498,6 +502,22 @@ impl Plugin {
             record.detail = error.traceback().map(str::to_owned);
         }
         self.services.log.write(record);
+    }
+}
+
+/// The least that a caller is asked to wait: a worker takes as long to start.
+const SOON: Duration = Duration::from_millis(50);
+
+fn restarting(name: &str, reason: &str, wait: Duration, cause: Option<String>) -> Error {
+    let ms = u64::try_from(wait.max(SOON).as_millis()).unwrap_or(u64::MAX);
+    let error = Error::new(Code::SupervisorRestarting)
+        .with_message(format!(
+            "plugin \"{name}\" failed and is being restarted: {reason}"
+        ))
+        .with_details(serde_json::json!({ "retry_after_ms": ms }));
+    match cause {
+        Some(cause) => error.with_cause(cause),
+        None => error,
     }
 }
 

@@ -220,7 +220,10 @@ impl Runtime {
             .ready_ns
             .store(crate::deadline::now_ns(), Ordering::Relaxed);
         match plugin.word.apply(number, Event::Ready) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                plugin.gate.all_look();
+                Ok(())
+            }
             Err(seen) => {
                 // Somebody began a newer one or ended the plugin: nothing of this one may stay.
                 plugin.generation.compare_and_swap(&generation, None);
