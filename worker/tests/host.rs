@@ -82,6 +82,30 @@ fn a_host_that_only_begins() {
     rt.close();
 }
 
+/// Run by `a_host_that_ends_without_a_word_leaves_no_folder`.
+#[test]
+fn a_host_that_forgets_to_close() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let rt = with(json!({}));
+    assert!(call(&rt, "scratch", json!({})).is_ok());
+    assert_eq!(left_in(&std::env::temp_dir()).len(), 1);
+    std::mem::forget(rt);
+}
+
+#[test]
+fn a_host_that_ends_without_a_word_leaves_no_folder() {
+    let temporary = tempfile::tempdir().unwrap();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["a_host_that_forgets_to_close", "--exact"])
+        .env(CHILD, "1")
+        .env("TMPDIR", temporary.path())
+        .status();
+    assert!(status.unwrap().success());
+    assert!(left_in(temporary.path()).is_empty());
+}
+
 fn left_in(folder: &std::path::Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
     entries
