@@ -177,7 +177,8 @@ impl Away {
     /// Hands the work over.
     pub(crate) fn submit(&self, job: Job) -> Result<(), Trouble> {
         let pool = self.threads.pool().ok_or(Trouble::from(Fault::Cancelled))?;
-        pool.submit(job).map_err(|e: Error| Fault::NotStarted(e).into())
+        pool.submit(job)
+            .map_err(|e: Error| Fault::NotStarted(e).into())
     }
 
     /// Waits until the deadline, handling on the way what must be handled on this thread.

@@ -2,7 +2,7 @@
 
 use super::clause::{Allowed, Clause};
 use super::mechanism::NOT;
-use crate::manifest::Manifest;
+use crate::manifest::{Isolation, Manifest};
 
 /// Largest result where the manifest names none, in MiB.
 pub(crate) const RESULT_MB: u32 = 256;
@@ -27,7 +27,10 @@ pub(super) fn all(manifest: &Manifest) -> Vec<Clause> {
         Some(_) => format!("Data rlimit, {look}"),
         None => format!("half of this machine's memory by default: {look}"),
     };
-    let memory = limits.memory_mb.or_else(super::machine::default_memory_mb);
+    // In the host's own process nobody holds it.
+    let by_process = super::isolation(manifest) == Isolation::Process;
+    let by_default = || by_process.then(super::machine::default_memory_mb)?;
+    let memory = limits.memory_mb.or_else(by_default);
     let slots = "the size of its shared memory".to_owned();
     let timer = "the caller's timer; the worker is killed".to_owned();
     let deadline = manifest.effective_deadline();
