@@ -250,6 +250,8 @@ enum plugward_code {
     /* Supervision */
     /** PW-SUP-001: the plugin is quarantined */
     PLUGWARD_CODE_SUPERVISOR_QUARANTINED = 2501,
+    /** PW-SUP-002: the plugin failed and is being restarted */
+    PLUGWARD_CODE_SUPERVISOR_RESTARTING = 2502,
     /* The VideoTracker plugin */
     /** PW-VIDEO-001: libtorch was not found */
     PLUGWARD_CODE_VIDEO_LIBTORCH_MISSING = 2701,

@@ -2,7 +2,7 @@
 
 #![allow(
     unsafe_code,
-    reason = "pthread_atfork: one of the named unsafe addresses"
+    reason = "pthread_atfork and atexit: one of the named unsafe addresses"
 )]
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,6 +28,14 @@ fn watch_forks() {
     ONCE.call_once(|| unsafe {
         libc::pthread_atfork(None, None, Some(in_child));
     });
+}
+
+/// Runs `body` when the process ends in good order.
+#[cfg(target_os = "linux")]
+pub(crate) fn at_exit(body: extern "C" fn()) {
+    // SAFETY: a plain function that lives as long as this code is mapped; the C library calls handlers
+    // of a library that is unloaded before it goes.
+    unsafe { libc::atexit(body) };
 }
 
 /// For a fork that was made without the C library, whose handlers do not run then.

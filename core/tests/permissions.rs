@@ -35,12 +35,23 @@ fn a_manifest_that_grants_nothing() {
         assert_eq!(allowed(nothing), Allowed::Nothing, "{nothing}");
     }
     let memory = clause(&described, "limits.memory_mb");
-    assert!(!memory.enforced && memory.text.contains("any number"));
     if cfg!(target_os = "linux") {
+        assert!(memory.enforced && memory.text.starts_with("at most "));
+        assert!(memory.mechanism.contains("half of this machine's memory"));
+        let unheld = describe_thread();
+        assert!(
+            clause(&unheld, "limits.memory_mb")
+                .text
+                .contains("any number")
+        );
         assert_eq!(clause(&described, "network").mechanism, "seccomp");
         let write = clause(&described, "write");
         assert!(write.enforced && write.mechanism.starts_with("Landlock ABI "));
     }
+}
+
+fn describe_thread() -> Described {
+    described(json!({"isolation": "thread"}))
 }
 
 #[test]

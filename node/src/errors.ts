@@ -252,6 +252,8 @@ export const Code = {
   DeniedSomething: "PW-PERM-007",
   /** the plugin is quarantined */
   SupervisorQuarantined: "PW-SUP-001",
+  /** the plugin failed and is being restarted */
+  SupervisorRestarting: "PW-SUP-002",
   /** libtorch was not found */
   VideoLibtorchMissing: "PW-VIDEO-001",
   /** libtorch has another version than the plugin was built for */
@@ -457,7 +459,7 @@ export const CATALOGUE = {
     retryable: false,
     message: "the plugin was stopped",
     cause: "somebody stopped it in good order; it is still listed",
-    remedy: "start it again: Runtime.restart(name), or `plugward restart NAME`",
+    remedy: "start it again: Runtime.restart(name)",
   },
   "PW-LOAD-001": {
     name: "LoadUnsupportedKind",
@@ -927,7 +929,7 @@ export const CATALOGUE = {
     retryable: false,
     message: "the plugin has failed and is not called",
     cause: "an earlier fault, named in the message, ended this generation",
-    remedy: "mend the cause, then restart the plugin: `plugward restart NAME` or Runtime.restart(name)",
+    remedy: "mend the cause, then restart the plugin: Runtime.restart(name)",
   },
   "PW-CALL-007": {
     name: "CallPluginUnavailable",
@@ -1437,7 +1439,17 @@ export const CATALOGUE = {
     retryable: false,
     message: "the plugin is quarantined",
     cause: "it failed more often than its restart budget allows",
-    remedy: "mend the cause, then clear the quarantine: Runtime.release(name), or `plugward quarantine --clear NAME`",
+    remedy: "mend the cause, then clear the quarantine and start it again: Runtime.release(name), then Runtime.restart(name)",
+  },
+  "PW-SUP-002": {
+    name: "SupervisorRestarting",
+    number: 2502,
+    type: "PluginNotReady",
+    httpStatus: 503,
+    retryable: true,
+    message: "the plugin failed and is being restarted",
+    cause: "its last generation ended with the fault that the message names, and the supervisor begins the next one by itself",
+    remedy: "try again after details.retry_after_ms; nothing need be done",
   },
   "PW-VIDEO-001": {
     name: "VideoLibtorchMissing",

@@ -26,6 +26,7 @@ export interface PluginHealth {
   readonly abandoned_threads: number;
   readonly late_results: number;
   readonly quarantined: boolean;
+  readonly quarantine_reason: string | null;
   readonly last_error: unknown;
   readonly findings: readonly Finding[];
   readonly assumptions: readonly unknown[];

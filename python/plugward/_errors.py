@@ -132,6 +132,7 @@ class Code(str, Enum):
     DENIED_DEVICE = "PW-PERM-006"
     DENIED_SOMETHING = "PW-PERM-007"
     SUPERVISOR_QUARANTINED = "PW-SUP-001"
+    SUPERVISOR_RESTARTING = "PW-SUP-002"
     VIDEO_LIBTORCH_MISSING = "PW-VIDEO-001"
     VIDEO_LIBTORCH_VERSION = "PW-VIDEO-002"
     VIDEO_LIBTORCH_OPEN = "PW-VIDEO-003"
@@ -347,7 +348,7 @@ _ENTRIES: Final = (
         retryable=False,
         message="the plugin was stopped",
         cause="somebody stopped it in good order; it is still listed",
-        remedy="start it again: Runtime.restart(name), or `plugward restart NAME`",
+        remedy="start it again: Runtime.restart(name)",
     ),
     CatalogueEntry(
         code=Code.LOAD_UNSUPPORTED_KIND,
@@ -820,7 +821,7 @@ _ENTRIES: Final = (
         retryable=False,
         message="the plugin has failed and is not called",
         cause="an earlier fault, named in the message, ended this generation",
-        remedy="mend the cause, then restart the plugin: `plugward restart NAME` or Runtime.restart(name)",
+        remedy="mend the cause, then restart the plugin: Runtime.restart(name)",
     ),
     CatalogueEntry(
         code=Code.CALL_PLUGIN_UNAVAILABLE,
@@ -1337,8 +1338,22 @@ _ENTRIES: Final = (
         message="the plugin is quarantined",
         cause="it failed more often than its restart budget allows",
         remedy=(
-            "mend the cause, then clear the quarantine: Runtime.release(name), or `plugward quarantine --clear NAME`"
+            "mend the cause, then clear the quarantine and start it again: Runtime.release(name), then "
+            "Runtime.restart(name)"
         ),
+    ),
+    CatalogueEntry(
+        code=Code.SUPERVISOR_RESTARTING,
+        number=2502,
+        kind="PluginNotReady",
+        http_status=503,
+        retryable=True,
+        message="the plugin failed and is being restarted",
+        cause=(
+            "its last generation ended with the fault that the message names, and the supervisor begins the next one "
+            "by itself"
+        ),
+        remedy="try again after details.retry_after_ms; nothing need be done",
     ),
     CatalogueEntry(
         code=Code.VIDEO_LIBTORCH_MISSING,

@@ -39,6 +39,7 @@ class PluginHealthResponse(BaseModel):
     abandoned_threads: int = 0
     late_results: int = 0
     quarantined: bool = False
+    quarantine_reason: str | None = None
     last_error: dict[str, Any] | None = None
     findings: list[dict[str, Any]] = Field(default_factory=list)
     assumptions: list[dict[str, Any]] = Field(default_factory=list)

@@ -169,7 +169,7 @@ fn inline<'py>(
     args: Option<&Bound<'py, pyo3::types::PyTuple>>,
     kwargs: Option<&Bound<'py, PyDict>>,
 ) -> Answer {
-    let inside = Inside::enter(ticket.target().plugin().id).map_err(Fault::Error)?;
+    let inside = Inside::enter(ticket.target().plugin().id).map_err(Fault::NotStarted)?;
     let dog = runtime.core().watchdog();
     let guard = ticket
         .deadline()

@@ -177,7 +177,8 @@ impl Away {
     /// Hands the work over.
     pub(crate) fn submit(&self, job: Job) -> Result<(), Trouble> {
         let pool = self.threads.pool().ok_or(Trouble::from(Fault::Cancelled))?;
-        pool.submit(job).map_err(|e: Error| Fault::Error(e).into())
+        pool.submit(job)
+            .map_err(|e: Error| Fault::NotStarted(e).into())
     }
 
     /// Waits until the deadline, handling on the way what must be handled on this thread.
@@ -283,7 +284,7 @@ impl Work {
     }
 
     fn done(self, py: Python<'_>, worker: &Worker) -> Answer {
-        let inside = Inside::enter(self.target.plugin().id).map_err(Fault::Error)?;
+        let inside = Inside::enter(self.target.plugin().id).map_err(Fault::NotStarted)?;
         worker.begin();
         let kwargs = self.kwargs.as_ref().map(|k| k.bind(py));
         let result = invoke::call(self.run.bind(py), self.args.bind(py), kwargs);

@@ -18,7 +18,7 @@ from plugward.health import PluginHealthResponse
 FIELDS = {
     "name", "state", "description", "reason", "version", "uptime_seconds", "last_used", "success_count", "error_count",
     "last_execution_time_ms", "avg_execution_time_ms", "generation", "restarts", "isolation", "pid", "findings",
-    "last_error", "in_flight", "quarantined",
+    "last_error", "in_flight", "quarantined", "quarantine_reason",
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import pytest
 import plugward
 
 PLUGIN = """
-import ctypes, os, sys, time
+import ctypes, os, subprocess, sys, time
 import numpy as np
 
 class Plugin:
@@ -39,6 +39,11 @@ class Plugin:
     def eats(self):
         kept = []
         while True: kept.append(bytearray(1 << 20))
+    def forks(self, n):
+        for _ in range(n):
+            if os.fork() == 0: time.sleep(600)
+        time.sleep(5)
+    def session(self): return subprocess.Popen(["sleep", "600"], start_new_session=True).pid
     def double(self, frame): return {"frame": frame * 2, "sum": int(frame.sum())}
     def writes(self, frame): frame[0] = 1
     def owns(self, frame): return bool(frame.flags.owndata), bool(frame.flags.writeable)
@@ -147,6 +152,28 @@ def test_each_fault_has_its_own_error(load: Callable[..., plugward.Runtime], too
     assert health["state"] == "FAILED"
     assert rt.restart("bad").ok
     assert rt.call("bad", "echo", {"a": 1}).ok
+
+
+def test_a_fork_bomb_names_its_limit(load: Callable[..., plugward.Runtime]) -> None:
+    rt = load(limits={"processes": 20}, permissions={"subprocess": True})
+    outcome = rt.call("bad", "forks", {"n": 300})
+    assert (outcome.code, outcome.error_type) == ("PW-WORKER-011", "LimitExceeded"), outcome
+    assert "limits.processes (now 20)" in (outcome.remedy or "")
+
+
+@pytest.mark.parametrize("end", ["close", "crash"])
+def test_a_session_of_its_own_ends_with_the_worker(load: Callable[..., plugward.Runtime], end: str) -> None:
+    rt = load(permissions={"subprocess": True})
+    status = Path(f"/proc/{rt.call('bad', 'session').unwrap()}/status")
+    assert status.exists()
+    if end == "close":
+        rt.close()
+    else:
+        assert rt.call("bad", "crashes").code == "PW-WORKER-004"
+    until = time.monotonic() + 10
+    while status.exists() and "zombie" not in status.read_text() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not status.exists() or "zombie" in status.read_text()
 
 
 def test_a_crash_shows_pythons_own_traceback(load: Callable[..., plugward.Runtime]) -> None:

@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{WORKER, call, code, eventually, is_alive, load, manifest, runtime, with};
+use common::{WORKER, call, code, eventually, is_alive, library, load, manifest, runtime, with};
 use plugward_core::call::{Args, CallOptions, OwnedTensor};
 use plugward_core::lifecycle::State;
 use plugward_core::manifest::Manifest;
@@ -197,6 +197,62 @@ fn a_hang_is_killed_at_its_deadline_with_all_that_it_started() {
     }
 }
 
+/// Ways in which a child may try to leave its worker behind.
+const ESCAPES: [&str; 5] = ["session", "group", "daemon", "spawn_session", "spawn_group"];
+
+#[test]
+fn nobody_leaves_the_worker_behind_however_it_ends() {
+    for end in ["deadline", "crash", "killed", "close", "unload"] {
+        let rt = with(json!({"permissions": {"subprocess": true}}));
+        let escaped = ESCAPES.map(|how| {
+            let answer = call(&rt, "escape", json!({"how": how}));
+            answer.result.expect(how).value.as_u64().unwrap() as u32
+        });
+        assert!(escaped.iter().all(|pid| is_alive(*pid)), "{escaped:?}");
+        let worker = rt.plugin_health("p").unwrap().pid.unwrap();
+        match end {
+            "deadline" => {
+                let options = CallOptions {
+                    deadline: Some(Duration::from_millis(200)),
+                    ..CallOptions::default()
+                };
+                let outcome = rt.call("p", "hang", Args::default(), &options);
+                assert_eq!(code(&outcome), "PW-CALL-005");
+            }
+            "crash" => assert_eq!(code(&call(&rt, "segfault", json!({}))), "PW-WORKER-004"),
+            "killed" => kill(worker),
+            "close" => rt.close(),
+            _ => assert!(rt.unload("p").is_ok()),
+        }
+        eventually(end, || {
+            !is_alive(worker) && !escaped.iter().any(|pid| is_alive(*pid))
+        });
+    }
+}
+
+#[test]
+fn what_has_no_room_was_not_started() {
+    let rt = with(json!({"limits": {"payload_mb": 1}}));
+    let tensor = |mb: usize| OwnedTensor {
+        dtype: plugward_abi::DType::U8,
+        shape: vec![(mb as i64) << 20],
+        data: vec![0; mb << 20].into(),
+    };
+    let effect = |args: Args| {
+        let outcome = rt.call("p", "sum", args, &CallOptions::default());
+        (code(&outcome), outcome.ended.effect.as_str())
+    };
+    let large = Args::from(json!({})).with_tensors(vec![tensor(3)]);
+    assert_eq!(effect(large), ("PW-WORKER-006", "not_started"));
+    let long = Args::from(json!({"text": "x".repeat(3 << 20)}));
+    assert_eq!(effect(long), ("PW-WORKER-006", "not_started"));
+    // One call's frames twice, and leases have all of them.
+    let leases: Vec<_> = std::iter::from_fn(|| rt.lease("p", 1 << 20).ok()).collect();
+    assert!(!leases.is_empty());
+    let next = Args::from(json!({})).with_tensors(vec![tensor(1)]);
+    assert_eq!(effect(next), ("PW-WORKER-012", "not_started"));
+}
+
 #[test]
 fn calls_beside_a_deadline_learn_whose_it_was() {
     let rt = with(json!({"limits": {"concurrency": 2}}));
@@ -249,6 +305,119 @@ fn bombs_of_descriptors_and_processes_stay_in_the_worker() {
     let error = call(&rt, "forks", json!({})).result.unwrap_err();
     assert_eq!(error.code().as_str(), "PW-PERM-004", "{error}");
     unharmed(&rt);
+}
+
+#[test]
+fn memory_counts_wherever_it_lies() {
+    // memfd: written to and never mapped; family: eight children with a part each.
+    let rows = [("memfd", "600"), ("family", "60")];
+    for (tool, mb) in rows {
+        let more = json!({"permissions": {"subprocess": true}, "limits": {"memory_mb": 200}});
+        let rt = pair(more);
+        let outcome = call(&rt, tool, json!({"mb": mb}));
+        assert_eq!(
+            code(&outcome),
+            "PW-CALL-014",
+            "{tool}: {:?}",
+            outcome.result
+        );
+        let error = outcome.result.unwrap_err();
+        assert!(
+            error.message().contains("limits.memory_mb = 200"),
+            "{error}"
+        );
+        unharmed(&rt);
+    }
+    // Shared with all of them: forked, not written to again.
+    let rt = with(json!({"permissions": {"subprocess": true}, "limits": {"memory_mb": 200}}));
+    assert!(call(&rt, "memfd", json!({"mb": "100"})).is_ok());
+    assert!(call(&rt, "family", json!({"mb": "10"})).is_ok());
+}
+
+#[test]
+fn without_a_limit_it_is_half_of_the_machine() {
+    let rt = runtime();
+    let enforcement = |name: &str, limits: Value| {
+        let report = load(&rt, name, json!({"limits": limits}));
+        assert!(report.is_ok(), "{:?}", report.error);
+        report.enforcement.unwrap()["limits.memory_mb"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let by_default = enforcement("p", json!({}));
+    assert!(
+        by_default.contains("half of what this machine has"),
+        "{by_default}"
+    );
+    assert!(!by_default.contains("rlimit"), "{by_default}");
+    let larger = enforcement("q", json!({"memory_mb": 16_000_000}));
+    assert!(larger.contains("16000000 MiB"), "{larger}");
+}
+
+#[test]
+fn a_fork_bomb_ends_at_its_limit() {
+    let more = json!({"permissions": {"subprocess": true}, "limits": {"processes": 20}, "fails_on": "crash"});
+    let rt = pair(more);
+    // As an ordinary user the kernel refuses, as root the worker is killed.
+    let error = call(&rt, "forks", json!({})).result.unwrap_err();
+    assert_eq!(error.code().as_str(), "PW-WORKER-011", "{error}");
+    assert!(
+        error.remedy().contains("limits.processes (now 20)"),
+        "{error}"
+    );
+    unharmed(&rt);
+}
+
+#[test]
+fn the_same_as_an_ordinary_user_who_runs_other_things() {
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::process::CommandExt;
+
+    const INSIDE: &str = "PLUGWARD_TEST_ORDINARY";
+    const USER: u32 = 61_234;
+    if std::env::var_os(INSIDE).is_some() || std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(folder.path(), Some(USER), Some(USER)).unwrap();
+    let others: Vec<_> = (0..40)
+        .map(|_| {
+            std::process::Command::new("sleep")
+                .arg("600")
+                .uid(USER)
+                .gid(USER)
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    library();
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["a_fork_bomb_ends_at_its_limit", "--exact", "--nocapture"])
+        .env(INSIDE, library())
+        .env("TMPDIR", folder.path())
+        .uid(USER)
+        .gid(USER)
+        .status();
+    for mut other in others {
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn printing_a_lot_takes_no_longer_than_that() {
+    let rt = with(json!({}));
+    let options = CallOptions {
+        deadline: Some(Duration::from_secs(20)),
+        ..CallOptions::default()
+    };
+    // 8 MiB a second were let through once: 400 MiB of one line, 2,000,000 lines.
+    let outcome = rt.call("p", "line", Args::from(json!({"mb": "400"})), &options);
+    assert!(outcome.is_ok(), "{:?}", outcome.result);
+    let outcome = rt.call("p", "flood", Args::default(), &options);
+    assert!(outcome.is_ok(), "{:?}", outcome.result);
 }
 
 #[test]

@@ -55,9 +55,14 @@ fn a_host_that_waits_to_be_killed() {
     let rt = Runtime::new(options).unwrap();
     let _ = load(&rt, "p", json!({"permissions": {"subprocess": true}}));
     let child = call(&rt, "orphan", json!({})).result.unwrap().value;
+    let escaped = ["session", "group", "daemon", "spawn_session"].map(|how| {
+        let answer = call(&rt, "escape", json!({"how": how}));
+        answer.result.unwrap().value.to_string()
+    });
     println!(
-        "\nPIDS {} {child}",
-        rt.plugin_health("p").unwrap().pid.unwrap()
+        "\nPIDS {} {child} {}",
+        rt.plugin_health("p").unwrap().pid.unwrap(),
+        escaped.join(" ")
     );
     let _ = call(&rt, "hang", json!({}));
 }
@@ -75,6 +80,30 @@ fn a_host_that_only_begins() {
         names.len() == 1 && names[0].contains(&pid)
     });
     rt.close();
+}
+
+/// Run by `a_host_that_ends_without_a_word_leaves_no_folder`.
+#[test]
+fn a_host_that_forgets_to_close() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let rt = with(json!({}));
+    assert!(call(&rt, "scratch", json!({})).is_ok());
+    assert_eq!(left_in(&std::env::temp_dir()).len(), 1);
+    std::mem::forget(rt);
+}
+
+#[test]
+fn a_host_that_ends_without_a_word_leaves_no_folder() {
+    let temporary = tempfile::tempdir().unwrap();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["a_host_that_forgets_to_close", "--exact"])
+        .env(CHILD, "1")
+        .env("TMPDIR", temporary.path())
+        .status();
+    assert!(status.unwrap().success());
+    assert!(left_in(temporary.path()).is_empty());
 }
 
 fn left_in(folder: &std::path::Path) -> Vec<String> {
@@ -104,6 +133,7 @@ fn no_worker_outlives_its_host() {
         .skip(1)
         .map(|p| p.parse().unwrap())
         .collect();
+    assert_eq!(pids.len(), 6);
     assert!(pids.iter().all(|p| is_alive(*p)));
     host.kill().unwrap();
     host.wait().unwrap();

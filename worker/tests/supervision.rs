@@ -14,6 +14,7 @@ use plugward_core::call::{Args, CallOptions};
 use plugward_core::lifecycle::State;
 use plugward_core::runtime::Runtime;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn state(rt: &Runtime, name: &str) -> (State, u32) {
     let health = rt.plugin_health(name).unwrap();
@@ -57,6 +58,85 @@ fn who_dies_idle_comes_back_too() {
 }
 
 #[test]
+fn who_calls_between_fault_and_restart_is_told_when_to_come_again() {
+    let policy = json!({"restart": {"policy": "on_failure", "max": 3, "within_s": 60, "backoff_ms": [60_000, 60_000]}});
+    let rt = with(policy);
+    assert_eq!(code(&call(&rt, "abort", json!({}))), "PW-WORKER-004");
+    let outcome = call(&rt, "echo", json!({}));
+    assert_eq!(code(&outcome), "PW-SUP-002");
+    assert_eq!(outcome.ended.effect.as_str(), "not_started");
+    let error = outcome.result.unwrap_err();
+    assert!(error.retryable(), "{error}");
+    let wait = error.details().unwrap()["retry_after_ms"].as_u64().unwrap();
+    assert!((20_000..=60_000).contains(&wait), "{wait}");
+    assert!(error.cause().contains("PW-WORKER-004"), "{}", error.cause());
+}
+
+#[test]
+fn who_waits_for_a_turn_goes_to_the_next_generation() {
+    let mut more = policy(3);
+    more["limits"] = json!({"concurrency": 1});
+    let rt = with(more);
+    std::thread::scope(|scope| {
+        let hangs = scope.spawn(|| {
+            let options = CallOptions {
+                deadline: Some(Duration::from_millis(500)),
+                ..CallOptions::default()
+            };
+            rt.call("p", "hang", Args::default(), &options)
+        });
+        eventually("it hangs", || rt.plugin_health("p").unwrap().in_flight == 1);
+        let waits: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| call(&rt, "pid", json!({}))))
+            .collect();
+        eventually("they wait", || rt.plugin_health("p").unwrap().waiting == 4);
+        assert_eq!(code(&hangs.join().unwrap()), "PW-CALL-005");
+        for one in waits {
+            let outcome = one.join().unwrap();
+            assert!(outcome.is_ok(), "{:?}", outcome.result);
+            assert_eq!(outcome.ended.generation, 2);
+        }
+    });
+}
+
+#[test]
+fn who_waits_in_vain_is_told_so() {
+    let mut more = policy(0);
+    more["limits"] = json!({"concurrency": 1});
+    let rt = with(more);
+    std::thread::scope(|scope| {
+        let hangs = scope.spawn(|| {
+            let options = CallOptions {
+                deadline: Some(Duration::from_millis(300)),
+                ..CallOptions::default()
+            };
+            rt.call("p", "hang", Args::default(), &options)
+        });
+        eventually("it hangs", || rt.plugin_health("p").unwrap().in_flight == 1);
+        let waits = scope.spawn(|| call(&rt, "echo", json!({})));
+        assert_eq!(code(&hangs.join().unwrap()), "PW-CALL-005");
+        let outcome = waits.join().unwrap();
+        assert!(["PW-SUP-001", "PW-CALL-006"].contains(&code(&outcome)));
+    });
+}
+
+#[test]
+fn more_calls_than_lanes_wait_and_none_is_lost() {
+    let rt = with(json!({"limits": {"concurrency": 512, "queue": 1000}}));
+    let said = serde_json::to_value(rt.plugin_health("p").unwrap()).unwrap();
+    assert!(said["assumptions"].to_string().contains("is 64"), "{said}");
+    std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..200)
+            .map(|_| scope.spawn(|| call(&rt, "sleep", json!({"ms": "50"}))))
+            .collect();
+        for one in calls {
+            let outcome = one.join().unwrap();
+            assert!(outcome.is_ok(), "{:?}", outcome.result);
+        }
+    });
+}
+
+#[test]
 fn a_spent_budget_quarantines_until_somebody_releases_it() {
     let rt = with(policy(2));
     for generation in 1..=3 {
@@ -67,6 +147,14 @@ fn a_spent_budget_quarantines_until_somebody_releases_it() {
     }
     eventually("quarantine", || rt.plugin_health("p").unwrap().quarantined);
     assert_eq!(state(&rt, "p").0, State::Failed);
+    let reason = rt.plugin_health("p").unwrap().quarantine_reason.unwrap();
+    assert!(reason.contains("2 restarts within 60 s"), "{reason}");
+    assert!(reason.contains("[PW-WORKER-004]"), "{reason}");
+    let metrics = rt.metrics_text();
+    assert!(
+        !metrics.contains("plugward_worker_resident_bytes{"),
+        "no worker"
+    );
     let outcome = call(&rt, "echo", json!({}));
     assert_eq!(code(&outcome), "PW-SUP-001");
     assert!(
@@ -79,8 +167,14 @@ fn a_spent_budget_quarantines_until_somebody_releases_it() {
     assert_eq!(rt.restart("p").unwrap_err().code().as_str(), "PW-SUP-001");
     rt.release("p").unwrap();
     assert!(!rt.plugin_health("p").unwrap().quarantined);
+    assert!(rt.plugin_health("p").unwrap().quarantine_reason.is_none());
     assert!(rt.restart("p").unwrap().is_ok());
     assert!(call(&rt, "echo", json!({})).is_ok());
+    let metrics = rt.metrics_text();
+    assert!(
+        metrics.contains("plugward_worker_resident_bytes{plugin=\"p\"}"),
+        "{metrics}"
+    );
 }
 
 #[test]
@@ -92,7 +186,7 @@ fn nobody_is_restarted_against_the_manifest_or_after_the_end() {
     let outcome = rt.call("q", "exit", Args::default(), &options);
     assert_eq!(code(&outcome), "PW-WORKER-005");
     rt.unload("q").unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(300));
     assert_eq!(state(&rt, "p"), (State::Failed, 1));
     assert!(rt.plugin_health("q").is_none());
 }

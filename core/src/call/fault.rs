@@ -78,6 +78,8 @@ pub enum Fault {
         /// Whether the plugin's code had been entered.
         entered: bool,
     },
+    /// The call never reached the plugin: its arguments have no room, its worker no thread.
+    NotStarted(Error),
     /// Ready-made: schema violations, conversion errors and the like, which are no lifecycle fault.
     Error(Error),
 }
@@ -118,9 +120,10 @@ impl Fault {
             Fault::Panicked { message } => Error::new(Code::CallPanicked)
                 .with_message(format!("{plugin}.{tool} panicked: {message}")),
             Fault::Memory { message } => Error::new(Code::CallMemory).with_message(message.clone()),
-            Fault::Crashed { error, .. } | Fault::Denied { error } | Fault::Error(error) => {
-                error.clone()
-            }
+            Fault::Crashed { error, .. }
+            | Fault::Denied { error }
+            | Fault::NotStarted(error)
+            | Fault::Error(error) => error.clone(),
         }
     }
 
@@ -141,7 +144,7 @@ impl Fault {
                     None => error,
                 }
             }
-            Fault::Error(error) => error,
+            Fault::NotStarted(error) | Fault::Error(error) => error,
             other => other.to_error(plugin, tool),
         }
     }
@@ -160,6 +163,7 @@ impl Fault {
             Fault::RefusedInput { .. }
             | Fault::QueueTimeout { .. }
             | Fault::Cancelled
+            | Fault::NotStarted(_)
             | Fault::Error(_) => false,
         }
     }
@@ -169,7 +173,9 @@ impl Fault {
     pub fn counts(&self) -> bool {
         match self {
             Fault::RefusedInput { .. } | Fault::QueueTimeout { .. } | Fault::Cancelled => false,
-            Fault::Error(error) => error.code().row().kind != "InvalidInput",
+            Fault::NotStarted(error) | Fault::Error(error) => {
+                error.code().row().kind != "InvalidInput"
+            }
             // Its caller left, and the host ended it.
             Fault::Crashed { error, .. } => error.code() != Code::WorkerCancelled,
             _ => true,
@@ -180,9 +186,9 @@ impl Fault {
     #[must_use]
     pub fn effect(&self) -> Effect {
         match self {
-            Fault::QueueTimeout { .. } | Fault::Crashed { entered: false, .. } => {
-                Effect::NotStarted
-            }
+            Fault::QueueTimeout { .. }
+            | Fault::NotStarted(_)
+            | Fault::Crashed { entered: false, .. } => Effect::NotStarted,
             Fault::Deadline {
                 how: Interruption::Abandoned,
                 ..
@@ -264,6 +270,18 @@ mod tests {
             }
             .is_final(FailsOn::Exception)
         );
+    }
+
+    #[test]
+    fn what_never_reached_the_plugin_has_no_effect() {
+        let error = || Error::new(Code::WorkerKept);
+        assert_eq!(Fault::NotStarted(error()).effect(), Effect::NotStarted);
+        assert_eq!(Fault::Error(error()).effect(), Effect::Completed);
+        let begun = Fault::Crashed {
+            error: error(),
+            entered: false,
+        };
+        assert_eq!(begun.effect(), Effect::NotStarted);
     }
 
     #[test]

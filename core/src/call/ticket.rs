@@ -178,6 +178,7 @@ impl Waiting {
         let turn = plugin.gate.wait(queue, until, || {
             match target.clone().enter_since(since, limit) {
                 Entry::Admitted(ticket) => admitted = Some(ticket),
+                Entry::Refused(error) if is_on_its_way(&error) => return false,
                 Entry::Refused(error) => refused = Some(error),
                 Entry::Full(_) => return false,
             }
@@ -214,8 +215,10 @@ impl Queued {
         } = &self.0;
         match target.clone().enter_since(*since, *limit) {
             Entry::Admitted(ticket) => Some(Ok(ticket)),
-            Entry::Refused(error) => Some(Err(error)),
-            Entry::Full(_) if self.until().is_some_and(|at| Instant::now() >= at) => {
+            Entry::Refused(error) if !is_on_its_way(&error) => Some(Err(error)),
+            Entry::Full(_) | Entry::Refused(_)
+                if self.until().is_some_and(|at| Instant::now() >= at) =>
+            {
                 let plugin = &target.plugin;
                 Some(Err(plugin.queue_refusal(
                     target.tool(),
@@ -223,7 +226,7 @@ impl Queued {
                     *limit,
                 )))
             }
-            Entry::Full(_) => None,
+            Entry::Full(_) | Entry::Refused(_) => None,
         }
     }
 }
@@ -389,6 +392,15 @@ impl Drop for Ticket {
             let _ = self.close_with(&fault);
         }
     }
+}
+
+/// Who is in the queue when the plugin fails and is restarted goes to the next generation: nothing of
+/// its call has begun.
+fn is_on_its_way(refusal: &Error) -> bool {
+    matches!(
+        refusal.code(),
+        Code::SupervisorRestarting | Code::CallNotReady
+    )
 }
 
 fn stale(plugin: &str) -> Error {

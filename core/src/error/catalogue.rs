@@ -130,7 +130,7 @@ catalogue! {
 
     LifecycleStopped = 1203, "PW-LIFE-003", "PluginStopped", 503, false,
         "the plugin was stopped", "somebody stopped it in good order; it is still listed",
-        "start it again: Runtime.restart(name), or `plugward restart NAME`";
+        "start it again: Runtime.restart(name)";
 
     // Loading, step by step.
     LoadUnsupportedKind = 1301, "PW-LOAD-001", "PluginUnavailable", 503, false,
@@ -281,7 +281,7 @@ catalogue! {
         "raise limits.deadline_ms if the work is honest; restart the plugin otherwise";
     CallPluginFailed = 2006, "PW-CALL-006", "PluginFailed", 503, false,
         "the plugin has failed and is not called", "an earlier fault, named in the message, ended this generation",
-        "mend the cause, then restart the plugin: `plugward restart NAME` or Runtime.restart(name)";
+        "mend the cause, then restart the plugin: Runtime.restart(name)";
     CallPluginUnavailable = 2007, "PW-CALL-007", "PluginUnavailable", 503, false,
         "the plugin is unavailable and is not called", "a dependency, named in the message, is missing",
         "supply the dependency, then restart the plugin";
@@ -449,7 +449,10 @@ catalogue! {
     // Supervision.
     SupervisorQuarantined = 2501, "PW-SUP-001", "PluginQuarantined", 503, false,
         "the plugin is quarantined", "it failed more often than its restart budget allows",
-        "mend the cause, then clear the quarantine: Runtime.release(name), or `plugward quarantine --clear NAME`";
+        "mend the cause, then clear the quarantine and start it again: Runtime.release(name), then Runtime.restart(name)";
+    SupervisorRestarting = 2502, "PW-SUP-002", "PluginNotReady", 503, true,
+        "the plugin failed and is being restarted", "its last generation ended with the fault that the message names, and the supervisor begins the next one by itself",
+        "try again after details.retry_after_ms; nothing need be done";
 
     // The VideoTracker plugin.
     VideoLibtorchMissing = 2701, "PW-VIDEO-001", "PluginUnavailable", 503, false,

@@ -62,6 +62,8 @@ pub struct PluginHealth {
     pub late_results: u64,
     /// Whether the restart budget is spent.
     pub quarantined: bool,
+    /// Why, with the last fault.
+    pub quarantine_reason: Option<String>,
     /// The error that ended the generation.
     pub last_error: Option<Value>,
     /// What the dependency check found.
@@ -143,6 +145,7 @@ pub fn one(plugin: &Plugin) -> PluginHealth {
         .last_end_ns
         .into_iter()
         .chain(nonzero(plugin.last_used_ns.load(Ordering::Relaxed)));
+    let quarantine_reason = plugin.supervision.lock().quarantined().map(str::to_owned);
     let error = note.error.as_ref().filter(|_| status.state.is_final());
     PluginHealth {
         name: plugin.name.clone(),
@@ -169,7 +172,8 @@ pub fn one(plugin: &Plugin) -> PluginHealth {
         spares: plugin.spares.ready(),
         abandoned_threads: plugin.abandoned_threads(),
         late_results: plugin.stats.late_results.load(Ordering::Relaxed),
-        quarantined: plugin.supervision.lock().quarantined().is_some(),
+        quarantined: quarantine_reason.is_some(),
+        quarantine_reason,
         last_error: error.map(Error::to_value),
         findings: Arc::clone(&note.findings),
         assumptions: source

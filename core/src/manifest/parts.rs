@@ -111,7 +111,7 @@ pub struct Model {
 pub struct Limits {
     /// Longest time of one call, in milliseconds.
     pub deadline_ms: Option<u64>,
-    /// Most memory, in MiB.
+    /// Most memory, in MiB; of a worker half of the machine where it is `None`.
     pub memory_mb: Option<u64>,
     /// Most calls that run at once.
     pub concurrency: Option<u32>,

@@ -131,6 +131,16 @@ impl Figures {
             .collect()
     }
 
+    /// Of those that have a worker.
+    fn resident(&self) -> Vec<Row<Gauge>> {
+        let each = self.plugins.iter().filter_map(|plugin| {
+            let pid = plugin.generation()?.executor.pid()?;
+            let bytes = resident(pid)?;
+            Some((vec![("plugin", plugin.name.clone())], Gauge(bytes)))
+        });
+        each.collect()
+    }
+
     fn plugin_families(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mut calls = Vec::new();
         let mut errors = Vec::new();
@@ -225,6 +235,13 @@ impl Figures {
             gauge,
             rows,
         )?;
+        family(
+            encoder,
+            "plugward_worker_resident_bytes",
+            "Resident memory of the worker process",
+            gauge,
+            self.resident(),
+        )?;
         let rows = self.rows(|p| Counter(p.restarts.load(Relaxed).into()));
         family(
             encoder,
@@ -270,6 +287,14 @@ impl Figures {
             waits,
         )
     }
+}
+
+/// Bytes that a process has resident; `None` where nobody can tell, or it is gone.
+fn resident(pid: u32) -> Option<i64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+    let kib: i64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib << 10)
 }
 
 impl Collector for Figures {

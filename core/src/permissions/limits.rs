@@ -2,7 +2,7 @@
 
 use super::clause::{Allowed, Clause};
 use super::mechanism::NOT;
-use crate::manifest::Manifest;
+use crate::manifest::{Isolation, Manifest};
 
 /// Largest result where the manifest names none, in MiB.
 pub(crate) const RESULT_MB: u32 = 256;
@@ -15,12 +15,22 @@ pub(super) fn all(manifest: &Manifest) -> Vec<Clause> {
     let limits = &manifest.limits;
     let root = is_root();
     let processes = match root {
-        true => {
-            format!("{NOT}, unless a cgroup v2 is delegated: the kernel exempts root from rlimits")
+        true => "a cgroup v2 where one is delegated, else a look at how many they are".to_owned(),
+        false => {
+            "Nproc rlimit, a look at how many they are, and a cgroup v2 where one is delegated"
+                .to_owned()
         }
-        false => "Nproc rlimit, and a cgroup v2 where one is delegated".to_owned(),
     };
-    let watched = "Data rlimit, and a cgroup v2 where one is delegated, else a look at what is resident every 50 ms".to_owned();
+    let look =
+        "a look at what it and its children have resident, and a cgroup v2 where one is delegated";
+    let watched = match limits.memory_mb {
+        Some(_) => format!("Data rlimit, {look}"),
+        None => format!("half of this machine's memory by default: {look}"),
+    };
+    // In the host's own process nobody holds it.
+    let by_process = super::isolation(manifest) == Isolation::Process;
+    let by_default = || by_process.then(super::machine::default_memory_mb)?;
+    let memory = limits.memory_mb.or_else(by_default);
     let slots = "the size of its shared memory".to_owned();
     let timer = "the caller's timer; the worker is killed".to_owned();
     let deadline = manifest.effective_deadline();
@@ -31,12 +41,7 @@ pub(super) fn all(manifest: &Manifest) -> Vec<Clause> {
     let rlimit = |name: &str| format!("{name} rlimit");
     vec![
         limit("limits.deadline_ms", deadline, "ms a call", timer),
-        limit(
-            "limits.memory_mb",
-            limits.memory_mb,
-            "MiB of memory",
-            watched,
-        ),
+        limit("limits.memory_mb", memory, "MiB of memory", watched),
         limit("limits.cpu_s", limits.cpu_s, "s of CPU time", rlimit("Cpu")),
         limit(
             "limits.open_files",

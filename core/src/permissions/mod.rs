@@ -7,6 +7,7 @@
 mod clause;
 mod environment;
 mod limits;
+mod machine;
 mod mechanism;
 mod paths;
 
@@ -16,6 +17,8 @@ pub(crate) use environment::is_allowed;
 pub(crate) use environment::withheld;
 #[cfg(target_os = "linux")]
 pub(crate) use limits::{PAYLOAD_MB, RESULT_MB};
+#[cfg(target_os = "linux")]
+pub(crate) use machine::default_memory_mb;
 pub(crate) use mechanism::NOT;
 #[cfg(target_os = "linux")]
 pub(crate) use paths::{readable, writable};

@@ -8,6 +8,9 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
 /// Threads of a plugin at `thread` where the manifest names no concurrency.
 const DEFAULT_THREADS: u32 = 8;
 
+/// The most calls that one worker process runs at once: each has a thread and a lane of its own.
+pub(crate) const MOST_IN_WORKER: u32 = 64;
+
 impl Manifest {
     /// The isolation that calls get.
     ///
@@ -35,11 +38,14 @@ impl Manifest {
     /// How many calls run at once.
     #[must_use]
     pub fn effective_concurrency(&self) -> u32 {
-        self.limits
-            .concurrency
-            .unwrap_or(match self.effective_isolation() {
-                Isolation::Inline => u32::MAX,
-                _ => DEFAULT_THREADS,
-            })
+        let isolation = self.effective_isolation();
+        let most = self.limits.concurrency.unwrap_or(match isolation {
+            Isolation::Inline => u32::MAX,
+            _ => DEFAULT_THREADS,
+        });
+        match isolation {
+            Isolation::Process => most.min(MOST_IN_WORKER),
+            _ => most,
+        }
     }
 }

@@ -12,6 +12,7 @@ mod plugin;
 mod services;
 mod tool;
 
+pub(crate) use effective::MOST_IN_WORKER;
 pub(crate) use gate::Bell;
 pub use gate::Turn;
 pub use generation::Generation;

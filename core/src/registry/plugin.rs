@@ -242,9 +242,9 @@ impl Plugin {
     /// The status that was seen, where somebody ended it or began another one.
     pub(crate) fn ready(&self, generation: u32) -> std::result::Result<Status, Status> {
         let status = self.word.apply(generation, Event::Ready)?;
-        if self.between.swap(None).is_some() {
-            self.gate.all_look();
-        }
+        self.between.store(None);
+        // Whoever waits for the next generation is to see it.
+        self.gate.all_look();
         Ok(status)
     }
 
@@ -454,14 +454,18 @@ impl Plugin {
         let note = self.note.load();
         let known = note.error.as_ref();
         let reason = known.map_or("no reason is known", Error::message);
+        let cause = known.map(|k| format!("[{}] {}", k.code(), k.cause()));
         match status.state {
             State::Failed => {
+                if let Some(wait) = crate::supervisor::comes_back(self, status.generation) {
+                    return restarting(&self.name, reason, wait, cause);
+                }
                 let error = Error::new(Code::CallPluginFailed).with_message(format!(
                     "plugin \"{}\" has failed and is not called: {reason}",
                     self.name
                 ));
-                match known {
-                    Some(k) => error.with_cause(format!("[{}] {}", k.code(), k.cause())),
+                match cause {
+                    Some(cause) => error.with_cause(cause),
                     None => error,
                 }
             }
@@ -558,6 +562,22 @@ impl Plugin {
 /// Whether the end of a generation with that error is nobody's fault.
 fn excuses(error: &Error) -> bool {
     error.code() == Code::WorkerCancelled
+}
+
+/// The least that a caller is asked to wait: a worker takes as long to start.
+const SOON: Duration = Duration::from_millis(50);
+
+fn restarting(name: &str, reason: &str, wait: Duration, cause: Option<String>) -> Error {
+    let ms = u64::try_from(wait.max(SOON).as_millis()).unwrap_or(u64::MAX);
+    let error = Error::new(Code::SupervisorRestarting)
+        .with_message(format!(
+            "plugin \"{name}\" failed and is being restarted: {reason}"
+        ))
+        .with_details(serde_json::json!({ "retry_after_ms": ms }));
+    match cause {
+        Some(cause) => error.with_cause(cause),
+        None => error,
+    }
 }
 
 fn left(exit: Exit, generation: &Generation) -> Left {

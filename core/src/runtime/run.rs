@@ -236,7 +236,7 @@ fn enter_plugin(
     should_stop: &(dyn Fn() -> bool + Sync),
     progress: &(dyn Fn(u64, u64) -> bool + Sync),
 ) -> Answer {
-    let _inside = Inside::enter(target.plugin().id).map_err(Fault::Error)?;
+    let _inside = Inside::enter(target.plugin().id).map_err(Fault::NotStarted)?;
     let plugin = target.plugin().name.as_str();
     let call = Call {
         plugin,

@@ -170,6 +170,13 @@ pub(super) fn not_enforced(manifest: &Manifest) -> Vec<Assumption> {
             "is not enforced at inline and thread isolation",
         );
     }
+    let most = manifest.effective_concurrency();
+    if manifest.limits.concurrency.is_some_and(|said| said > most) {
+        say(
+            "limits.concurrency",
+            &format!("is {most}: a worker process runs no more calls at once, others wait"),
+        );
+    }
     if manifest.tools.iter().any(|t| !t.needs.is_empty()) {
         say(
             "tools.needs",

@@ -26,6 +26,8 @@ pub(crate) struct Supervision {
     /// The generation that a restart of ours began.
     revived: u32,
     quarantined: Option<String>,
+    /// When the restart after `handled` begins.
+    due: Option<Instant>,
 }
 
 impl Supervision {
@@ -42,6 +44,7 @@ impl Supervision {
             return Decision::Leave;
         }
         self.handled = generation;
+        self.due = None;
         let within = Duration::from_secs(rule.within_s);
         self.history
             .retain(|at| now.saturating_duration_since(*at) < within);
@@ -55,7 +58,37 @@ impl Supervision {
             return Decision::Quarantine(reason);
         }
         self.history.push_back(now);
-        Decision::Restart(jittered(backoff(rule, restarts)))
+        let wait = jittered(backoff(rule, restarts));
+        self.due = now.checked_add(wait);
+        Decision::Restart(wait)
+    }
+
+    /// How long until the failed `generation` is followed by another, if it is; also before that was
+    /// decided, because callers see the failure first.
+    pub(crate) fn expects(
+        &self,
+        rule: &Restart,
+        generation: u32,
+        was_ready: bool,
+        now: Instant,
+    ) -> Option<Duration> {
+        if self.handled == generation {
+            return self.due.map(|at| at.saturating_duration_since(now));
+        }
+        let ours = was_ready || self.revived == generation;
+        let within = Duration::from_secs(rule.within_s);
+        let recent = |at: &&Instant| now.saturating_duration_since(**at) < within;
+        let restarts = self.history.iter().filter(recent).count();
+        let restarts = u32::try_from(restarts).unwrap_or(u32::MAX);
+        let comes = ours && self.quarantined.is_none() && restarts < rule.max;
+        comes.then(|| backoff(rule, restarts))
+    }
+
+    /// Adds the last fault to the reason of a quarantine.
+    pub(crate) fn because(&mut self, last: &str) {
+        if let Some(reason) = &mut self.quarantined {
+            *reason = format!("{reason}; the last fault: {last}");
+        }
     }
 
     /// What to do about the end of `generation` that was not its plugin's fault: it costs nothing of
@@ -154,6 +187,23 @@ mod tests {
             plugin.decide(&rule, 21, true, now),
             Decision::Restart(wait) if wait <= Duration::from_millis(100)
         ));
+    }
+
+    #[test]
+    fn callers_know_whether_it_comes_back_before_and_after_it_was_decided() {
+        let (rule, now) = (rule(), Instant::now());
+        let mut plugin = Supervision::default();
+        let comes = |p: &Supervision, n, ready| p.expects(&rule, n, ready, now).is_some();
+        assert!(comes(&plugin, 1, true) && !comes(&plugin, 1, false));
+        for generation in 1..=2 {
+            plugin.decide(&rule, generation, true, now);
+            assert!(comes(&plugin, generation, true));
+        }
+        assert!(!comes(&plugin, 3, true), "the budget is spent");
+        plugin.decide(&rule, 3, true, now);
+        plugin.because("[PW-X] it broke");
+        assert!(!comes(&plugin, 3, true));
+        assert!(plugin.quarantined().unwrap().ends_with("[PW-X] it broke"));
     }
 
     #[test]

@@ -43,12 +43,15 @@ impl Runtime {
         }
         let decision = {
             let mut supervision = plugin.supervision.lock();
-            match excused {
-                true => supervision.excuse(generation),
-                false => {
-                    let now = Instant::now();
-                    supervision.decide(&manifest.restart, generation, was_ready, now)
+            if excused {
+                supervision.excuse(generation)
+            } else {
+                let now = Instant::now();
+                let decision = supervision.decide(&manifest.restart, generation, was_ready, now);
+                if let (Decision::Quarantine(_), Some(last)) = (&decision, &plugin.note().error) {
+                    supervision.because(&format!("[{}] {}", last.code(), last.message()));
                 }
+                decision
             }
         };
         match decision {
@@ -70,6 +73,8 @@ impl Runtime {
                 plugin.spares.clear();
                 let error = Error::new(Code::SupervisorQuarantined).with_message(&reason);
                 plugin.say(Level::Error, format!("quarantined: {reason}"), Some(&error));
+                // Who waited for a restart waits for nothing.
+                plugin.gate.all_look();
             }
         }
     }
@@ -143,6 +148,20 @@ impl Runtime {
         }
         Ok(())
     }
+}
+
+/// How long until the supervisor restarts a plugin whose `generation` failed; `None` where it does not.
+pub(crate) fn comes_back(plugin: &Plugin, generation: u32) -> Option<Duration> {
+    let manifest = plugin.manifest();
+    let supervised = manifest.effective_isolation() == Isolation::Process
+        && manifest.restart.policy == RestartPolicy::OnFailure
+        && !plugin.removed.load(Ordering::Acquire);
+    if !supervised {
+        return None;
+    }
+    let was_ready = plugin.ready_ns.load(Ordering::Relaxed) != 0;
+    let supervision = plugin.supervision.lock();
+    supervision.expects(&manifest.restart, generation, was_ready, Instant::now())
 }
 
 /// Refuses what a quarantined plugin is asked for.

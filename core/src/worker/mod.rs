@@ -18,6 +18,7 @@ mod denial;
 mod fork;
 mod guest;
 mod host;
+mod kin;
 mod order;
 mod wire;
 

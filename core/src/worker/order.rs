@@ -25,6 +25,8 @@ pub(super) struct Order {
     pub(super) scratch: PathBuf,
     /// What the host holds already, by limit; and why it has no control group for it.
     pub(super) held: BTreeMap<String, String>,
+    /// The most memory where the manifest names none; held by the host alone.
+    pub(super) default_memory_mb: Option<u64>,
     /// Names of the host's environment variables that the plugin does not see.
     pub(super) withheld: Vec<String>,
 }
@@ -45,6 +47,7 @@ impl Order {
             replaces: false,
             scratch: scratch.to_owned(),
             held,
+            default_memory_mb: None,
             withheld: permissions::withheld(manifest),
         }
     }

@@ -58,6 +58,41 @@ static int deeper(int n) {
     return deeper(n + 1) + frame[0];
 }
 
+/* A process that tries to leave the worker's group in one of several ways; its number. */
+static pid_t escape(const char *how) {
+    if (strncmp(how, "spawn_", 6) == 0) {
+        char *const argv[] = {"sleep", "600", NULL};
+        posix_spawnattr_t with;
+        pid_t child;
+        posix_spawnattr_init(&with);
+        int session = strcmp(how, "spawn_session") == 0;
+        posix_spawnattr_setflags(&with, session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP);
+        errno = posix_spawnp(&child, "sleep", NULL, &with, argv, environ);
+        return errno ? -1 : child;
+    }
+    int ends[2];
+    pid_t last = -1;
+    if (pipe(ends) != 0) return -1;
+    pid_t child = fork();
+    if (child < 0) return -1;
+    if (child == 0) {
+        int done = strcmp(how, "group") == 0 ? setpgid(0, 0) : (int)setsid();
+        if (done < 0) _exit(1);
+        if (strcmp(how, "daemon") == 0) {
+            pid_t again = fork();
+            if (again != 0) _exit(0);
+        }
+        last = getpid();
+        if (write(ends[1], &last, sizeof last) != sizeof last) _exit(1);
+        for (;;) pause();
+    }
+    close(ends[1]);
+    if (strcmp(how, "daemon") == 0) waitpid(child, NULL, 0);
+    if (read(ends[0], &last, sizeof last) != sizeof last) errno = ECHILD;
+    close(ends[0]);
+    return last;
+}
+
 static plugward_status misbehave(const plugward_request *request, plugward_reply *reply) {
     plugward_bytes tool = request->tool;
     char arg[512];
@@ -104,6 +139,37 @@ static plugward_status misbehave(const plugward_request *request, plugward_reply
         pid_t child = fork();
         if (child == 0) { for (;;) pause(); }
         return child < 0 ? failed(reply) : json(reply, "%ld", child);
+    }
+    if (is(tool, "escape")) {
+        pid_t last = escape(arg);
+        return last < 0 ? failed(reply) : json(reply, "%ld", last);
+    }
+    if (is(tool, "memfd")) {
+        static char block[1 << 20];
+        int fd = memfd_create("bomb", 0);
+        memset(block, 1, sizeof block);
+        for (long n = atol(arg); n > 0; n--)
+            if (write(fd, block, sizeof block) < 0) return failed(reply);
+        usleep(2000000);
+        close(fd);
+        return json(reply, "%ld", 1);
+    }
+    if (is(tool, "family")) {
+        for (int n = 0; n < 8; n++) {
+            size_t size = (size_t)atol(arg) << 20;
+            pid_t child = fork();
+            if (child < 0) return failed(reply);
+            if (child == 0) { memset(malloc(size), 1, size); for (;;) pause(); }
+        }
+        usleep(3000000);
+        return json(reply, "%ld", 8);
+    }
+    if (is(tool, "line")) {
+        static char block[1 << 16];
+        memset(block, 'x', sizeof block);
+        for (long n = atol(arg) * 16; n > 0; n--)
+            if (write(1, block, sizeof block) < 0) return failed(reply);
+        return json(reply, "%ld", 1);
     }
     if (is(tool, "files")) {
         long n = 0;

@@ -11,9 +11,12 @@ pub(super) fn reached(order: &Order, errno: i32, attempt: Attempt) -> Option<Err
     let (name, value, what) = match (errno, attempt) {
         (libc::EFBIG, _) => ("file_size_mb", limits.file_size_mb?, "MiB a file"),
         (libc::EMFILE, _) => ("open_files", limits.open_files?.into(), "open files"),
-        // The same number means "try again" elsewhere.
-        (libc::EAGAIN, Attempt::Subprocess) => {
+        // The same number means "try again" elsewhere: `os.fork` and a pipe that is empty raise alike.
+        (libc::EAGAIN, Attempt::Subprocess | Attempt::Unknown) => {
             let most = limits.processes?.into();
+            if attempt == Attempt::Unknown && there_is_room() {
+                return None;
+            }
             ("processes", most, "processes and threads")
         }
         _ => return None,
@@ -27,6 +30,14 @@ pub(super) fn reached(order: &Order, errno: i32, attempt: Attempt) -> Option<Err
             place(&order.manifest)
         ));
     Some(error)
+}
+
+/// Whether one more thread could be had at this moment.
+fn there_is_room() -> bool {
+    let tried = std::thread::Builder::new()
+        .stack_size(64 << 10)
+        .spawn(|| {});
+    tried.is_ok_and(|thread| thread.join().is_ok())
 }
 
 #[cfg(test)]
@@ -51,7 +62,10 @@ mod tests {
         let error = of(libc::EFBIG, Attempt::Unknown).unwrap();
         assert!(error.remedy().contains("limits.file_size_mb (now 3)"));
         assert!(of(libc::EMFILE, Attempt::Unknown).is_none());
-        assert!(of(libc::EAGAIN, Attempt::Unknown).is_none());
+        assert!(
+            of(libc::EAGAIN, Attempt::Unknown).is_none(),
+            "there is room"
+        );
         assert!(of(libc::EAGAIN, Attempt::Subprocess).is_some());
     }
 }

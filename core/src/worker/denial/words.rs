@@ -6,13 +6,18 @@ use crate::error::Error;
 use crate::worker::order::Order;
 use std::path::Path;
 
+/// What Python says, which knows what it was about.
+const NO_THREAD: &str = "can't start new thread";
+
 /// What C libraries and languages say, and the number that they mean.
-const WORDS: [(&str, i32); 11] = [
+const WORDS: [(&str, i32); 13] = [
     ("File too large", libc::EFBIG),
     ("[Errno 27]", libc::EFBIG),
     ("Too many open files", libc::EMFILE),
     ("[Errno 24]", libc::EMFILE),
-    ("can't start new thread", libc::EAGAIN),
+    (NO_THREAD, libc::EAGAIN),
+    ("Resource temporarily unavailable", libc::EAGAIN),
+    ("[Errno 11]", libc::EAGAIN),
     ("Permission denied", libc::EACCES),
     ("permission denied", libc::EACCES),
     ("[Errno 13]", libc::EACCES),
@@ -41,7 +46,15 @@ pub(super) fn judge(order: &Order, text: &str) -> Option<Error> {
         )
     };
     if !matches!(*errno, libc::EACCES | libc::EPERM) {
-        return call(None, Attempt::Subprocess);
+        let thread = text.contains(NO_THREAD);
+        return call(
+            None,
+            if thread {
+                Attempt::Subprocess
+            } else {
+                Attempt::Unknown
+            },
+        );
     }
     match path(text) {
         Some(path) => call(Some(Path::new(path)), Attempt::Unknown),

@@ -1,6 +1,7 @@
 //! Nothing of a worker outlives its host.
 
 use crate::error::{Code, Error, Result};
+use crate::worker::kin;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
@@ -25,11 +26,19 @@ pub(super) fn take_children_along(host: u32) -> Result<()> {
         .spawn(move || {
             let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
             while poll(&mut fds, None).is_err() {}
+            kin::kill(&kin::of(&kin::scan(), std::process::id()));
             let _ = rustix::process::kill_current_process_group(Signal::KILL);
         })
         .map_err(refused)?;
     rustix::process::set_parent_process_death_signal(None).map_err(refused)?;
     still_there(host).map(|_| ())
+}
+
+/// Where nothing keeps what the plugin starts in the worker's process group: orphans become the worker's
+/// own children, so that they are found among its descendants. It does not wait for them: they stay
+/// zombies until the worker ends, which is why this is not done where the group holds.
+pub(super) fn keep_in_sight() {
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
 }
 
 /// The host may have died before it was watched.

@@ -5,6 +5,7 @@
 //! removed again, and the rlimits and the look at resident memory hold alone. The host itself is
 //! never moved: where its own group may not have children with controllers, there is no delegation.
 
+use super::watch::OWN_THREADS;
 use crate::manifest::Limits;
 use std::fs;
 use std::io;
@@ -14,8 +15,6 @@ use std::time::Duration;
 
 /// What an interpreter and its libraries have resident before the plugin begins, in MiB.
 const HEADROOM_MB: u64 = 64;
-/// Threads of the worker that are not the plugin's, beside one a lane.
-const OWN_THREADS: u64 = 4;
 
 /// Where to look: the real files, or a test's.
 pub(super) struct Roots {

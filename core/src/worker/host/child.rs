@@ -1,7 +1,9 @@
 //! One worker process: killed with its whole group, reaped exactly once, waited for without polling.
 
+use super::watch::Most;
 use crate::error::{Code, Error, Result};
 use crate::sync::Mutex;
+use crate::worker::kin::{self, Kin};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,8 +26,10 @@ pub(super) enum Reason {
     Cancelled(String),
     /// The generation was ended.
     Stopped,
-    /// It had more memory resident than so many MiB.
-    Memory(u64),
+    /// It and its children had more memory than that.
+    Memory(Most),
+    /// It and its children were more than so many processes and threads.
+    Processes(u32),
     /// It was not ready in time.
     Start,
     /// The thread that carried the call ended, the process did not.
@@ -34,12 +38,22 @@ pub(super) enum Reason {
     Protocol,
 }
 
+impl Reason {
+    /// Whether the plugin is to blame, beyond a single call.
+    pub(super) fn is_a_limit(&self) -> bool {
+        matches!(self, Reason::Memory(_) | Reason::Processes(_))
+    }
+}
+
 /// A worker process.
 pub(super) struct Child {
     pidfd: OwnedFd,
     pid: Pid,
     exit: Mutex<Option<Exit>>,
     reason: OnceLock<Reason>,
+    /// What it had started when it was looked at last. The group holds what the kernel keeps in it; where
+    /// it keeps nothing (no seccomp), this is what is left to kill.
+    kin: Mutex<Vec<Kin>>,
 }
 
 impl Child {
@@ -58,6 +72,7 @@ impl Child {
             pid,
             exit: Mutex::new(None),
             reason: OnceLock::new(),
+            kin: Mutex::default(),
         })
     }
 
@@ -74,6 +89,11 @@ impl Child {
         self.reason.get()
     }
 
+    /// What it has started.
+    pub(super) fn remember(&self, kin: Vec<Kin>) {
+        *self.kin.lock() = kin;
+    }
+
     /// Kills the process and its group. The first reason stays.
     pub(super) fn kill(&self, reason: Reason) {
         let exit = self.exit.lock();
@@ -88,6 +108,7 @@ impl Child {
     /// Only while `exit` is locked and empty: the unreaped leader keeps the group's number ours.
     fn kill_group(&self) {
         let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
+        kin::kill(&std::mem::take(&mut *self.kin.lock()));
     }
 
     /// How it ended, if it has. What it left behind in its group is killed first.

@@ -1,6 +1,7 @@
 //! What a worker's death means, in words.
 
 use super::child::{Exit, Reason};
+use super::watch::Most;
 use crate::error::{Code, Error};
 use crate::manifest::Limits;
 use crate::platform::signal_name;
@@ -15,6 +16,8 @@ pub(super) struct Death<'a> {
     pub(super) exit: Option<Exit>,
     pub(super) reason: Option<&'a Reason>,
     pub(super) limits: &'a Limits,
+    /// The most memory that it may have, whoever says so.
+    pub(super) memory: Option<Most>,
     /// The kernel killed it at its group's memory limit.
     pub(super) starved: bool,
     pub(super) crash: &'a Crash,
@@ -63,10 +66,17 @@ impl Death<'_> {
             Reason::Cancelled(tool) => Error::new(Code::WorkerCancelled).with_message(format!(
                 "the process of {plugin} was ended because a cancelled call of {tool} would not end"
             )),
-            Reason::Memory(mb) => Error::new(Code::CallMemory).with_message(format!(
-                "{plugin} was killed with more memory resident than it may have \
-                 (limits.memory_mb = {mb})"
+            Reason::Memory(most) => Error::new(Code::CallMemory).with_message(format!(
+                "{plugin} was killed with more memory resident than it may have ({most})"
             )),
+            Reason::Processes(most) => Error::new(Code::WorkerLimit)
+                .with_message(format!(
+                    "{plugin} was killed with more processes and threads than it may have \
+                     (limits.processes = {most})"
+                ))
+                .with_remedy(format!(
+                    "raise limits.processes (now {most}) in the manifest, or do less at once"
+                )),
             Reason::Stopped => Error::new(Code::WorkerSibling)
                 .with_message(format!("{plugin} was stopped or restarted during the call")),
             Reason::Start => Error::new(Code::WorkerStart)
@@ -82,12 +92,11 @@ impl Death<'_> {
         let (plugin, name) = (self.plugin, signal_name(signal));
         let limits = self.limits;
         let limit = |what: String| Error::new(Code::WorkerLimit).with_message(what);
-        if let Some(mb) = limits
-            .memory_mb
-            .filter(|mb| self.starved || self.is_out_of_memory(*mb))
-        {
+        // Only the manifest's limit is held by an rlimit, which leaves no other trace.
+        let refused = |most: &Most| !most.by_default && self.is_out_of_memory(most.mb);
+        if let Some(most) = self.memory.filter(|most| self.starved || refused(most)) {
             return Error::new(Code::CallMemory).with_message(format!(
-                "{plugin} died of {name} at its memory limit (limits.memory_mb = {mb})"
+                "{plugin} died of {name} at its memory limit ({most})"
             ));
         }
         match (signal, limits.cpu_s) {

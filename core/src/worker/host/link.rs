@@ -4,11 +4,12 @@ use super::cgroup::Cgroup;
 use super::child::{Child, Exit, Reason};
 use super::death::Death;
 use super::lease::{self, Held};
-use super::memory::MemoryLimit;
+use super::memory;
 use super::pool::{Frame, Pool};
 use super::reaper::Reaper;
 use super::scratch::Scratch;
 use super::tail::Tail;
+use super::watch::{Most, Watch};
 use crate::call::{Args, DeathNotice, Fault, Interruption, OwnedTensor, Reply};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Limits;
@@ -19,7 +20,7 @@ use crate::worker::wire::{
     TensorHead, futex,
 };
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a cancelled call may take to end before it is ended by force.
@@ -58,6 +59,9 @@ pub(super) struct Link {
     pub(super) child: Arc<Child>,
     pub(super) tail: Arc<Tail>,
     pub(super) limits: Limits,
+    memory: Option<Most>,
+    /// Threads that it had before it knew its plugin.
+    threads: Arc<AtomicU64>,
     pub(super) reaper: Arc<Reaper>,
     pub(super) segment: Arc<Segment>,
     pub(super) pool: Arc<Pool>,
@@ -89,6 +93,9 @@ pub(super) struct Making {
     pub(super) child: Arc<Child>,
     pub(super) tail: Arc<Tail>,
     pub(super) limits: Limits,
+    pub(super) memory: Option<Most>,
+    /// Whether the plugin may start processes.
+    pub(super) descends: bool,
     pub(super) reaper: Arc<Reaper>,
     pub(super) segment: Segment,
     pub(super) scratch: Scratch,
@@ -104,6 +111,8 @@ impl Link {
             child,
             tail,
             limits,
+            memory,
+            descends,
             reaper,
             segment,
             scratch,
@@ -123,6 +132,8 @@ impl Link {
             child,
             tail,
             limits,
+            memory,
+            threads: Arc::default(),
             reaper,
             pool: Pool::new(Arc::clone(&segment)),
             held: (0..segment.shape().lanes)
@@ -136,15 +147,18 @@ impl Link {
         });
         let dying = Arc::clone(&link);
         let (child, tail) = (Arc::clone(&link.child), Arc::clone(&link.tail));
-        let memory = link.limits.memory_mb.map(|mb| {
-            let slots = Arc::clone(&link);
-            MemoryLimit {
-                mb,
-                slots: Box::new(move || slots.segment.resident()),
-            }
-        });
+        let processes = link.limits.processes;
+        let watch = Watch {
+            memory,
+            processes: processes.map(|most| (most, Arc::clone(&link.threads))),
+            lanes: link.segment.shape().lanes,
+            descends,
+            slots: link.segment.inode(),
+            next: Instant::now(),
+        };
         let on_exit = Box::new(move || dying.died());
-        link.reaper.watch(child, tail, memory, on_exit);
+        let watch = Some(watch).filter(Watch::is_needed);
+        link.reaper.watch(child, tail, watch, on_exit);
         link
     }
 
@@ -154,6 +168,8 @@ impl Link {
         loop {
             let seen = phase.load(Ordering::Acquire);
             if seen == Phase::Ready as u32 {
+                let threads = memory::threads(self.child.pid()).max(1);
+                self.threads.store(threads, Ordering::Relaxed);
                 return Ok(());
             }
             if seen == Phase::Foreign as u32 {
@@ -287,7 +303,7 @@ impl Link {
 
     /// Writes a call into a free lane and wakes the worker. [`Link::ended`] must follow.
     pub(super) fn begin(&self, request: &Request<'_>) -> std::result::Result<u32, Fault> {
-        let number = self.take_lane().map_err(Fault::Error)?;
+        let number = self.take_lane().map_err(Fault::NotStarted)?;
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         match self.submit(number, self.segment.lane(number), request) {
             Ok(()) => Ok(number),
@@ -350,13 +366,13 @@ impl Link {
             call_id: request.call_id,
             left_ns: left.map(|d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)),
             tensors: tensors.iter().map(TensorHead::of).collect(),
-            places: self.placed(number, tensors).map_err(Fault::Error)?,
+            places: self.placed(number, tensors).map_err(Fault::NotStarted)?,
         };
         let text = request.args.text().as_bytes();
         let len = wire::write(slot, &head, text, std::iter::empty());
         let len = len.map_err(|wire::TooLarge(needed)| {
             let code = Code::WorkerPayload;
-            Fault::Error(wire::too_large(
+            Fault::NotStarted(wire::too_large(
                 code,
                 "an argument list",
                 needed,
@@ -533,6 +549,7 @@ impl Link {
             exit,
             reason: self.child.reason(),
             limits: &self.limits,
+            memory: self.memory,
             starved: self.cgroup.as_ref().is_some_and(Cgroup::ran_out_of_memory),
             crash: &self.segment.header().crash,
             words: self.tail.last_words(),
@@ -560,10 +577,9 @@ impl Link {
     fn tell_if_dead(&self) {
         let unseen = self.dead.load(Ordering::SeqCst)
             && self.in_flight.load(Ordering::SeqCst) == 0
-            && matches!(
-                self.child.reason(),
-                None | Some(Reason::Memory(_) | Reason::Cancelled(_))
-            );
+            && self.child.reason().is_none_or(|reason| {
+                reason.is_a_limit() || matches!(reason, Reason::Cancelled(_))
+            });
         if unseen && !self.told.swap(true, Ordering::SeqCst) {
             self.on_death.tell(&self.death(None));
         }

@@ -11,12 +11,13 @@ use super::reaper::Reaper;
 use super::scratch::Scratch;
 use super::spawn;
 use super::tail::Tail;
+use super::watch::Most;
 use crate::call::{Args, BuildContext, Built, BuiltTool, Checkpoints, Fault, Loader};
 use crate::check::Finding;
 use crate::error::{Code, Error, Result};
-use crate::manifest::Manifest;
+use crate::manifest::{Limits, Manifest};
 use crate::metrics;
-use crate::permissions::{PAYLOAD_MB, RESULT_MB};
+use crate::permissions::{PAYLOAD_MB, RESULT_MB, default_memory_mb};
 use crate::sync::Mutex;
 use crate::worker::order::{Loaded, NO_CGROUP, Order};
 use crate::worker::wire::{MAX_LANES, Op, Segment, Shape};
@@ -117,14 +118,18 @@ impl WorkerLoader {
         };
         let child = Arc::new(Child::adopt(spawned.pid)?);
         let shape = segment.shape();
-        let (cgroup, held) = grouped(manifest, spawned.pid, shape.lanes);
+        let memory = most_memory(manifest);
+        let (cgroup, held) = grouped(manifest, memory, spawned.pid, shape.lanes);
         let mut order = Order::new(manifest, context.generation, scratch.path(), held);
         order.replaces = context.replaces;
+        order.default_memory_mb = memory.filter(|m| m.by_default).map(|m| m.mb);
         let link = Link::new(Making {
             plugin: manifest.name.clone(),
             child,
             tail: Arc::new(Tail::new(spawned.output, context.log.clone())),
             limits: manifest.limits,
+            memory,
+            descends: manifest.permissions.subprocess,
             reaper: Arc::clone(&self.reaper),
             segment,
             scratch,
@@ -171,10 +176,14 @@ impl WorkerLoader {
 /// plugin never runs outside it.
 fn grouped(
     manifest: &Manifest,
+    memory: Option<Most>,
     pid: u32,
     lanes: u32,
 ) -> (Option<Cgroup>, BTreeMap<String, String>) {
-    let limits = &manifest.limits;
+    let limits = &Limits {
+        memory_mb: memory.map(|m| m.mb),
+        ..manifest.limits
+    };
     let result_mb = limits.result_mb.unwrap_or(RESULT_MB);
     match Cgroup::around(&Roots::default(), pid, limits, lanes, result_mb) {
         Ok(group) => {
@@ -184,6 +193,14 @@ fn grouped(
         }
         Err(why) => (None, BTreeMap::from([(NO_CGROUP.to_owned(), why)])),
     }
+}
+
+/// What the manifest says, else half of what the machine has: no plugin takes it all by default.
+fn most_memory(manifest: &Manifest) -> Option<Most> {
+    let said = manifest.limits.memory_mb;
+    let mb = said.or_else(default_memory_mb)?;
+    let by_default = said.is_none();
+    Some(Most { mb, by_default })
 }
 
 impl Loader for WorkerLoader {

@@ -18,6 +18,7 @@ mod running;
 mod scratch;
 mod spawn;
 mod tail;
+mod watch;
 
 pub use executor::WorkerExecutor;
 pub use lease::Lease;

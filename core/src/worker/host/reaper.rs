@@ -5,10 +5,11 @@
 //! the *thread* that started the child, so that thread must live as long as the runtime.
 
 use super::child::{Child, Reason};
-use super::memory::{INTERVAL, MemoryLimit};
 use super::tail::{Pumped, Tail};
+use super::watch::Watch;
 use crate::error::{Code, Error, Result};
 use crate::sync::Mutex;
+use crate::worker::kin;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use std::collections::HashMap;
@@ -30,11 +31,7 @@ struct Watched {
     child: Arc<Child>,
     tail: Arc<Tail>,
     on_exit: Option<OnExit>,
-    memory: Option<MemoryLimit>,
-    /// Bytes read since `window`.
-    read: usize,
-    window: Instant,
-    paused: bool,
+    watch: Option<Watch>,
 }
 
 struct Shared {
@@ -45,10 +42,6 @@ struct Shared {
 
 /// The thread's handle. Dropping it lets the thread end after its last worker.
 pub(super) struct Reaper(Arc<Shared>);
-
-/// What a worker may write a second before its output is left in the pipe for a while.
-const BYTES_PER_WINDOW: usize = 4 << 20;
-const WINDOW: Duration = Duration::from_millis(500);
 
 const WAKE: u64 = 0;
 const PIPE: u64 = 1;
@@ -97,19 +90,15 @@ impl Reaper {
         &self,
         child: Arc<Child>,
         tail: Arc<Tail>,
-        memory: Option<MemoryLimit>,
+        watch: Option<Watch>,
         on_exit: OnExit,
     ) {
-        let window = Instant::now();
         let on_exit = Some(on_exit);
         self.0.send(Command::Watch(Watched {
             child,
             tail,
             on_exit,
-            memory,
-            read: 0,
-            window,
-            paused: false,
+            watch,
         }));
     }
 
@@ -137,7 +126,6 @@ struct Loop {
     watched: HashMap<u64, Watched>,
     to_kill: Vec<(Instant, Arc<Child>)>,
     next: u64,
-    looked: Instant,
     closed: bool,
 }
 
@@ -148,7 +136,6 @@ impl Loop {
             watched: HashMap::new(),
             to_kill: Vec::new(),
             next: 1,
-            looked: Instant::now(),
             closed: false,
         }
     }
@@ -168,17 +155,10 @@ impl Loop {
 
     /// Sleeps until something happens, at most until the next thing that is due.
     fn wait(&self) -> Vec<u64> {
-        let limited = self.watched.values().any(|w| w.memory.is_some());
-        let look = limited.then(|| self.looked + INTERVAL);
+        let looks = self.watched.values().filter_map(|w| w.watch.as_ref());
         let due = self.to_kill.iter().map(|(at, _)| *at);
-        let resume = self
-            .watched
-            .values()
-            .filter(|w| w.paused)
-            .map(|w| w.window + WINDOW);
         let left = due
-            .chain(resume)
-            .chain(look)
+            .chain(looks.map(|w| w.next))
             .min()
             .map(|at| at.saturating_duration_since(Instant::now()));
         // epoll counts milliseconds and rounds down: one more, so that what is due is past.
@@ -256,19 +236,9 @@ impl Loop {
         let Some(watched) = self.watched.get_mut(&id) else {
             return;
         };
-        match watched.tail.pump() {
-            Pumped::More(n) => {
-                if watched.window.elapsed() >= WINDOW {
-                    (watched.window, watched.read) = (Instant::now(), 0);
-                }
-                watched.read += n;
-                if watched.read > BYTES_PER_WINDOW {
-                    watched.paused = true;
-                    self.unpipe(id);
-                }
-            }
-            Pumped::Closed => self.unpipe(id),
-            Pumped::Empty => {}
+        // As fast as it comes, one piece at a time: who writes a lot waits for nobody, nor do others.
+        if watched.tail.pump() == Pumped::Closed {
+            self.unpipe(id);
         }
     }
 
@@ -281,23 +251,25 @@ impl Loop {
             }
             !due
         });
-        if self.looked + INTERVAL <= now {
-            self.looked = now;
-            for watched in self.watched.values() {
-                if let Some(limit) = &watched.memory {
-                    limit.enforce(&watched.child);
-                }
-            }
-        }
-        for (id, watched) in &mut self.watched {
-            if watched.paused && watched.window + WINDOW <= now {
-                (watched.paused, watched.read, watched.window) = (false, 0, now);
-                let data = EventData::new_u64(id << 1 | PIPE);
-                let epoll = &self.shared.epoll;
-                watched
-                    .tail
-                    .with_fd(|fd| epoll::add(epoll, fd, data, EventFlags::IN))
-                    .ok();
+        self.look_around(now);
+    }
+
+    /// Holds workers to their limits.
+    fn look_around(&mut self, now: Instant) {
+        let due = |w: &Watched| w.watch.as_ref().is_some_and(|w| w.next <= now);
+        let descends = |w: &Watched| w.watch.as_ref().is_some_and(|w| w.descends);
+        let scan = self.watched.values().any(|w| due(w) && descends(w));
+        let all = if scan { kin::scan() } else { Vec::new() };
+        let spent = now.elapsed();
+        for watched in self.watched.values_mut().filter(|w| due(w)) {
+            if let Some(watch) = &mut watched.watch {
+                let spent = if watch.descends {
+                    spent
+                } else {
+                    Duration::ZERO
+                };
+                watch.look(&watched.child, &all, spent);
+                watched.tail.settle();
             }
         }
     }

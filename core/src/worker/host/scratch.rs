@@ -6,6 +6,7 @@
 //! share the temporary folder, whose processes cannot be seen from here.
 
 use crate::error::{Code, Error, Result};
+use crate::sync::Mutex;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
@@ -31,6 +32,28 @@ pub(super) struct Scratch {
     _lock: Option<OwnedFd>,
 }
 
+/// The folders of this process that are in use: one that ends without a word removes them all the same.
+static IN_USE: Mutex<Vec<(PathBuf, u32)>> = Mutex::new(Vec::new());
+
+fn in_use(folder: &Path, owner: u32) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| crate::platform::at_exit(leave_nothing));
+    IN_USE.lock().push((folder.to_owned(), owner));
+}
+
+/// The workers end a moment after their host. What one of them still writes into meanwhile is left to
+/// the next host's sweep.
+extern "C" fn leave_nothing() {
+    // Another thread may be stopped for ever while it holds it.
+    let Some(mut folders) = IN_USE.try_lock() else {
+        return;
+    };
+    let own = std::process::id();
+    for (folder, _) in folders.drain(..).filter(|(_, owner)| *owner == own) {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
 impl Scratch {
     pub(super) fn new(plugin: &str) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -50,6 +73,7 @@ impl Scratch {
         made.map_err(|e| refused(&e))?;
         // A file system without locks: then nobody else gets it either, and the folder is kept.
         let lock = lock(&folder).ok();
+        in_use(&folder, pid);
         Ok(Self {
             path: folder,
             owner: pid,
@@ -66,6 +90,7 @@ impl Scratch {
         // A forked child holds a copy of its parent's.
         if self.owner == std::process::id() {
             let _ = std::fs::remove_dir_all(&self.path);
+            IN_USE.lock().retain(|(folder, _)| *folder != self.path);
         }
     }
 }

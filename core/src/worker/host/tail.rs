@@ -24,6 +24,8 @@ struct Inner {
     window: Instant,
     logged: u32,
     dropped: u64,
+    /// Bytes beyond the width of a line.
+    cut: u64,
 }
 
 /// The reading end of a worker's output.
@@ -52,6 +54,7 @@ impl Tail {
             window: Instant::now(),
             logged: 0,
             dropped: 0,
+            cut: 0,
         };
         Self {
             inner: Mutex::new(inner),
@@ -78,6 +81,14 @@ impl Tail {
         }
     }
 
+    /// Says in time what was dropped, also where nothing more is written.
+    pub(super) fn settle(&self) {
+        let mut inner = self.inner.lock();
+        if inner.dropped + inner.cut > 0 {
+            inner.turn(&self.log);
+        }
+    }
+
     /// The last lines, after everything that is in the pipe now.
     pub(super) fn last_words(&self) -> Vec<String> {
         // Bounded: a grandchild may still be writing.
@@ -91,13 +102,14 @@ impl Tail {
         if !partial.is_empty() {
             inner.line(&partial, &self.log);
         }
+        inner.tell_dropped(&self.log);
         inner.lines.iter().cloned().collect()
     }
 }
 
 impl Inner {
     fn add(&mut self, bytes: &[u8], log: &Logger) {
-        let mut rest = bytes;
+        let mut rest = self.skip(bytes);
         while let Some(end) = rest.iter().position(|b| *b == b'\n') {
             let mut line = std::mem::take(&mut self.partial);
             line.extend_from_slice(&rest[..end]);
@@ -107,6 +119,23 @@ impl Inner {
         let room = (4 * WIDTH).saturating_sub(self.partial.len());
         self.partial
             .extend_from_slice(&rest[..rest.len().min(room)]);
+        self.cut += rest.len().saturating_sub(room) as u64;
+    }
+
+    /// Leaves out lines that would neither be logged nor be among the last: a flood costs no more than to
+    /// be counted.
+    fn skip<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let may_log = LOGGED.saturating_sub(self.logged) as usize;
+        if may_log > 0 || self.window.elapsed().as_secs() >= 1 {
+            return bytes;
+        }
+        let mut ends = bytes.iter().enumerate().rev().filter(|(_, b)| **b == b'\n');
+        let Some((cut, _)) = ends.nth(LINES) else {
+            return bytes;
+        };
+        self.partial.clear();
+        self.dropped += 1 + ends.count() as u64;
+        &bytes[cut + 1..]
     }
 
     fn line(&mut self, line: &[u8], log: &Logger) {
@@ -125,17 +154,30 @@ impl Inner {
         self.lines.push_back(text);
     }
 
-    fn may_log(&mut self, log: &Logger) -> bool {
-        if self.window.elapsed().as_secs() >= 1 {
-            if self.dropped > 0 {
-                log.write(
-                    Level::Warn,
-                    format!("{} lines of output were dropped", self.dropped),
-                );
-            }
-            (self.window, self.logged, self.dropped) = (Instant::now(), 0, 0);
+    /// Once a second: says what was dropped, and logs again.
+    fn turn(&mut self, log: &Logger) {
+        if self.window.elapsed().as_secs() < 1 {
+            return;
         }
-        self.logged += 1;
+        self.tell_dropped(log);
+        (self.window, self.logged) = (Instant::now(), 0);
+    }
+
+    fn tell_dropped(&mut self, log: &Logger) {
+        let (lines, bytes) = (self.dropped, self.cut);
+        (self.dropped, self.cut) = (0, 0);
+        if lines + bytes > 0 {
+            let text = format!(
+                "of its output, {lines} lines beyond {LOGGED} a second and {bytes} bytes of overlong \
+                 lines were dropped"
+            );
+            log.write(Level::Warn, text);
+        }
+    }
+
+    fn may_log(&mut self, log: &Logger) -> bool {
+        self.turn(log);
+        self.logged = self.logged.saturating_add(1);
         let may = self.logged <= LOGGED;
         self.dropped += u64::from(!may);
         may
@@ -147,6 +189,29 @@ mod tests {
     use super::*;
     use crate::log::LogHub;
     use rustix::pipe::{PipeFlags, pipe_with};
+
+    #[test]
+    fn a_flood_is_counted_and_its_end_is_kept() {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
+        let hub = LogHub::new(4096);
+        let tail = Tail::new(reader, Logger::new(&hub, "p"));
+        for n in 0..100 {
+            let lines: String = (0..100).map(|m| format!("{n} {m}\n")).collect();
+            rustix::io::write(&writer, lines.as_bytes()).unwrap();
+            assert!(matches!(tail.pump(), Pumped::More(_)));
+        }
+        let inner = tail.inner.lock();
+        let seen = u64::from(LOGGED) + inner.dropped;
+        assert!(
+            seen >= 10_000 || inner.window.elapsed().as_secs() >= 1,
+            "{seen}"
+        );
+        drop(inner);
+        let words = tail.last_words();
+        assert_eq!((words.len(), words[LINES - 1].as_str()), (LINES, "99 99"));
+        assert_eq!(tail.inner.lock().dropped, 0, "told");
+        hub.close();
+    }
 
     #[test]
     fn the_last_lines_are_kept_whole_and_bounded() {

@@ -72,7 +72,9 @@ pub(in crate::worker) fn to_wire(fault: Fault) -> WireFault {
         Fault::Exited { status, traceback } => WireFault::Exited(status, traceback),
         Fault::Panicked { message } => WireFault::Panicked(message),
         Fault::Memory { message } => WireFault::Memory(message),
-        Fault::Crashed { error, .. } | Fault::Error(error) => WireFault::Error((&error).into()),
+        Fault::Crashed { error, .. } | Fault::NotStarted(error) | Fault::Error(error) => {
+            WireFault::Error((&error).into())
+        }
         Fault::Denied { error } => WireFault::Denied((&error).into()),
     }
 }

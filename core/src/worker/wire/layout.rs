@@ -13,7 +13,7 @@ pub(in crate::worker) const PROTOCOL: u32 = 4;
 /// First bytes of the mapping.
 pub(in crate::worker) const MAGIC: u64 = u64::from_le_bytes(*b"PLUGWARD");
 /// The most calls that one worker runs at once.
-pub(in crate::worker) const MAX_LANES: u32 = 64;
+pub(in crate::worker) const MAX_LANES: u32 = crate::registry::MOST_IN_WORKER;
 /// Bytes of a slot that stay in memory between calls; the rest is given back after a large one.
 pub(in crate::worker) const KEEP: u64 = 16 << 20;
 pub(in crate::worker) const PAGE: u64 = 4096;

@@ -111,8 +111,14 @@ impl Segment {
     }
 
     /// Bytes that were touched and not given back.
+    #[cfg(test)]
     pub(in crate::worker) fn resident(&self) -> u64 {
         rustix::fs::fstat(&self.fd).map_or(0, |s| s.st_blocks as u64 * 512)
+    }
+
+    /// The number of its file, by which it is known among others.
+    pub(in crate::worker) fn inode(&self) -> u64 {
+        rustix::fs::fstat(&self.fd).map_or(0, |s| s.st_ino)
     }
 
     pub(in crate::worker) fn shape(&self) -> Shape {

@@ -59,17 +59,24 @@ pub(super) fn lower_all(order: &Order, lanes: u32, report: &mut Map<String, Valu
         size,
         &format!("{mb} MiB a file"),
     );
-    let processes = limits.processes.map(|n| (u64::from(n), u64::from(n)));
     let n = limits.processes.unwrap_or_default();
+    let processes = limits.processes.map(|n| {
+        let all = tasks_of_user() + u64::from(n) + u64::from(lanes);
+        (all, all)
+    });
     set(
         "limits.processes",
         Resource::Nproc,
         processes,
-        &format!("{n} of the user"),
+        &format!("{n} beside what the user runs already"),
     );
     if limits.processes.is_some() && rustix::process::geteuid().is_root() {
-        let why = format!("{NOT}: the kernel exempts root from this limit");
+        let why = format!("{n} of its own and its children");
         report.insert("limits.processes".to_owned(), json!(why));
+    }
+    if let (None, Some(mb)) = (limits.memory_mb, order.default_memory_mb) {
+        let why = format!("{mb} MiB, half of what this machine has");
+        report.insert("limits.memory_mb".to_owned(), json!(why));
     }
     held_by_host(order, report);
 }
@@ -82,15 +89,16 @@ fn held_by_host(order: &Order, report: &mut Map<String, Value>) {
         };
         let group = order.held.get(name);
         let none = order.held.get(NO_CGROUP);
-        let whole = match (group, none, name) {
-            (Some(group), ..) if own.starts_with(NOT) => group.clone(),
-            (Some(group), ..) => format!("{group}; {own}"),
-            (None, Some(why), "limits.memory_mb") => {
-                format!(
-                    "{own}, and a look at what is resident every 50 ms (cgroup v2 not delegated: {why})"
-                )
-            }
-            (None, Some(why), _) => format!("{own} (cgroup v2 not delegated: {why})"),
+        let what = match name {
+            "limits.memory_mb" => "what it and its children have resident",
+            _ => "how many they are",
+        };
+        let whole = match (group, none) {
+            (Some(group), _) if own.starts_with(NOT) => group.clone(),
+            (Some(group), _) => format!("{group}; {own}"),
+            (None, Some(why)) => format!(
+                "{own}, and a look at {what} up to every 50 ms (cgroup v2 not delegated: {why})"
+            ),
             _ => continue,
         };
         report.insert(name.to_owned(), json!(whole));
@@ -108,6 +116,23 @@ fn lower(resource: Resource, soft: u64, hard: u64) -> rustix::io::Result<()> {
             maximum,
         },
     )
+}
+
+/// Processes and threads of this user, as far as they can be seen: the kernel's limit counts them all.
+fn tasks_of_user() -> u64 {
+    let own = rustix::process::getuid().as_raw();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten();
+    let each = entries.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        path.file_name()?.to_str()?.parse::<u32>().ok()?;
+        let text = std::fs::read_to_string(path.join("status")).ok()?;
+        let number = |name: &str| -> Option<u64> {
+            let line = text.lines().find_map(|l| l.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse().ok()
+        };
+        (number("Uid:")? == u64::from(own)).then(|| number("Threads:"))?
+    });
+    each.sum()
 }
 
 /// Private writable memory that the worker itself has taken already.

@@ -10,6 +10,7 @@ mod limits;
 mod privileges;
 mod syscalls;
 
+use super::parent;
 use crate::error::{Code, Error, Result};
 use crate::permissions::NOT;
 use crate::worker::order::Order;
@@ -24,7 +25,11 @@ pub(super) fn confine(order: &Order, lanes: u32) -> Result<Value> {
     limits::lower_all(order, lanes, &mut report);
     privileges::give_up(order.manifest.permissions.network, &mut report);
     files::restrict(order, &mut report);
-    syscalls::restrict(&order.manifest.permissions, &mut report);
+    let permissions = &order.manifest.permissions;
+    let held = syscalls::restrict(permissions, &mut report);
+    if !held && permissions.subprocess {
+        parent::keep_in_sight();
+    }
     if order.manifest.require_enforcement {
         required(&report)?;
     }

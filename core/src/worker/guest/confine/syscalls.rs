@@ -3,7 +3,10 @@
 //! Several filters, because each has one answer: what no plugin needs and the network is refused with
 //! "permission denied", other processes with "not permitted", which tells the two apart; `clone3` is answered "no such call", so that the C
 //! library falls back to `clone`, whose flags a filter can see; calls of the x32 numbering, which
-//! would slip past the other filters, are "no such call" as well.
+//! would slip past the other filters, are "no such call" as well. And two calls are answered "done" although nothing
+//! is: whoever left the worker's process group would outlive it, and programs that make a session of
+//! their own take a refusal for a failure. No other call leaves a group: a terminal's (`TIOCSCTTY`,
+//! `TIOCSPGRP`) change the terminal, and `clone` has no flag for it.
 
 use crate::manifest::Permissions;
 use crate::permissions::NOT;
@@ -95,6 +98,11 @@ const ATTRIBUTES: &[i64] = &[
 const SYS_SETXATTRAT: i64 = 463;
 const SYS_REMOVEXATTRAT: i64 = 466;
 
+/// What leaves a process group.
+const LEAVES: &[i64] = &[libc::SYS_setpgid, libc::SYS_setsid];
+/// The answer to that: success.
+const DONE: i32 = 0;
+
 /// Flags of `clone` that make a namespace: in one of its own, a process is root again.
 const NAMESPACES: &[i32] = &[
     libc::CLONE_NEWCGROUP,
@@ -106,13 +114,17 @@ const NAMESPACES: &[i32] = &[
     libc::CLONE_NEWUTS,
 ];
 
-pub(super) fn restrict(permissions: &Permissions, report: &mut Map<String, Value>) {
+/// The mechanism, as reports name it.
+const HELD: &str = "seccomp";
+
+/// Returns whether it holds.
+pub(super) fn restrict(permissions: &Permissions, report: &mut Map<String, Value>) -> bool {
     let done = filters(permissions).and_then(|all| {
         all.iter()
             .try_for_each(|filter| apply_filter_all_threads(filter).map_err(|e| e.to_string()))
     });
     let how = match done {
-        Ok(()) => "seccomp".to_owned(),
+        Ok(()) => HELD.to_owned(),
         Err(e) => format!("{NOT}: {e}"),
     };
     let granted = |granted: bool| {
@@ -131,6 +143,7 @@ pub(super) fn restrict(permissions: &Permissions, report: &mut Map<String, Value
         json!(granted(permissions.subprocess)),
     );
     report.insert("dangerous system calls".into(), json!(how));
+    how == HELD
 }
 
 fn filters(permissions: &Permissions) -> Result<Vec<BpfProgram>, String> {
@@ -152,15 +165,17 @@ fn filters(permissions: &Permissions) -> Result<Vec<BpfProgram>, String> {
         refused.insert(libc::SYS_socketpair, unbound_pairs()?);
     }
     let mut processes = match permissions.subprocess {
-        true => Rules::from([(libc::SYS_clone, namespaces()?)]),
+        true => Rules::from([(libc::SYS_clone, strange_clones()?)]),
         false => lone()?,
     };
     processes.extend(ATTRIBUTES.iter().map(|n| (*n, Vec::new())));
     let missing = Rules::from([(libc::SYS_clone3, Vec::new())]);
+    let leaves = LEAVES.iter().map(|n| (*n, Vec::new())).collect();
     let mut all = vec![
         program(refused, libc::EACCES)?,
         program(processes, libc::EPERM)?,
         program(missing, libc::ENOSYS)?,
+        program(leaves, DONE)?,
     ];
     if cfg!(target_arch = "x86_64") {
         all.push(no_x32());
@@ -179,12 +194,14 @@ fn unbound_pairs() -> Result<Vec<SeccompRule>, String> {
     ])
 }
 
-fn namespaces() -> Result<Vec<SeccompRule>, String> {
+/// Namespaces, and children of the host that nobody there waits for.
+fn strange_clones() -> Result<Vec<SeccompRule>, String> {
     let one = |flag: &i32| {
         let flag = u64::from(*flag as u32);
         rule(&[(0, Op::MaskedEq(flag), flag)])
     };
-    NAMESPACES.iter().map(one).collect()
+    let flags = NAMESPACES.iter().chain(&[libc::CLONE_PARENT]);
+    flags.map(one).collect()
 }
 
 /// For a plugin that may not start processes: threads only, and signals to itself only.
