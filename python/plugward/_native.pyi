@@ -21,6 +21,7 @@ __all__ = [
     "Runtime",
     "Steps",
     "__version__",
+    "check_gpu",
     "check_manifest",
     "describe_exception",
     "describe_permissions",
@@ -237,6 +238,7 @@ class Runtime:
 def fork_taint() -> str | None: ...
 def serve_forks(unfit: str | None, notes: builtins.list[str]) -> tuple[str, str | None] | None: ...
 def serve_worker(native: bool = False) -> int: ...
+def check_gpu(dependencies: Sequence[str] = ()) -> builtins.list[dict[str, Any]]: ...
 def check_manifest(
     source: str | PathLike[str] | Mapping[str, Any],
     deep: bool = False,

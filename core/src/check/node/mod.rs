@@ -1,59 +1,77 @@
 //! Checks npm packages without importing them: where Node would look, in which version, and whether
-//! what they need themselves is there.
+//! what they need themselves is there. Only files are read, so every door can ask, not only Node's.
 
-use crate::ranges::{Range, fits};
-use plugward_core::Code;
-use plugward_core::check::{Finding, Subject};
-use plugward_core::manifest::Manifest;
+mod ranges;
+
+use super::bounded::{Answer, ask};
+use super::finding::{Finding, Subject};
+use crate::error::Code;
+use crate::manifest::Manifest;
+use ranges::{Range, fits};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How many packages one check looks at, at most.
 const MOST: usize = 4096;
 /// How many things are told that one package misses in turn.
 const MOST_PROBLEMS: usize = 20;
 
+/// How long the folders with the packages may be silent.
+const BOUND: Duration = Duration::from_secs(20);
+
 /// Findings about the manifest's `dependencies`, and about those of a `package.json` beside it that
-/// the manifest does not name.
-pub(crate) fn check(manifest: &Manifest) -> Vec<Finding> {
-    let dir = manifest
-        .dir
-        .clone()
-        .or_else(|| std::env::current_dir().ok())
-        .unwrap_or_default();
+/// the manifest does not name. `node` is the version that will run them, where the door knows it.
+#[must_use]
+pub fn check_node_packages(manifest: &Manifest, node: Option<&str>) -> Vec<Finding> {
+    let here = || std::env::current_dir().ok();
+    let dir = manifest.dir.clone().or_else(here).unwrap_or_default();
+    let place = format!("npm packages of {}", dir.display());
+    let (theirs, node) = (manifest.clone(), node.map(str::to_owned));
+    let start = Instant::now();
+    let (code, cause) = match ask(&place, BOUND, move |_| look(&theirs, &dir, node.as_deref())) {
+        Answer::Done(findings) => return findings,
+        Answer::Silent(time) => {
+            let time = time.as_secs_f64();
+            let cause = format!("the folders that hold them did not answer for {time:.1} s");
+            (Code::CheckPackageBroken, cause)
+        }
+        Answer::Broke(why) => (Code::RuntimeInternal, why),
+    };
+    let finding = Finding::bad(Subject::Package, "packages", code)
+        .with_message("the npm packages could not be looked at")
+        .with_cause(cause);
+    vec![finding.since(start)]
+}
+
+fn look(manifest: &Manifest, dir: &Path, node: Option<&str>) -> Vec<Finding> {
     let named = manifest.dependencies.iter().map(|d| split(d));
     let mut wanted: Vec<(String, String)> = named
         .map(|(name, range)| (name.to_owned(), range.to_owned()))
         .collect();
     let known: HashSet<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
-    let own = manifest.dir.as_ref().and_then(|_| package_json(&dir));
-    let engine = own.as_ref().and_then(engine);
-    let needs = own.map(|json| Package::of("", &json, &dir).needs);
+    let own = manifest.dir.as_ref().and_then(|_| package_json(dir));
+    let engine = own.as_ref().and_then(|json| engine(json, node));
+    let needs = own.map(|json| Package::of("", &json, dir).needs);
     let unnamed = |(name, _): &(String, String)| !known.contains(name);
     wanted.extend(needs.into_iter().flatten().filter(unnamed));
     let packages = wanted
         .iter()
         .filter(|(name, _)| !name.starts_with("node:"))
-        .flat_map(|(name, range)| one(name, range, &dir));
+        .flat_map(|(name, range)| one(name, range, dir));
     engine.into_iter().chain(packages).collect()
 }
 
-/// This process's Node, which an addon learns from its environment.
-static NODE: OnceLock<String> = OnceLock::new();
-
-/// Notes the version of Node.
-pub(crate) fn note_node(version: String) {
-    NODE.get_or_init(|| version);
-}
-
 /// Whether the Node that is here is the one that the plugin's own `package.json` asks for.
-fn engine(json: &Map<String, Value>) -> Option<Finding> {
+fn engine(json: &Map<String, Value>, node: Option<&str>) -> Option<Finding> {
     let since = Instant::now();
-    let have = NODE.get()?;
     let want = json.get("engines")?.get("node")?.as_str()?;
+    let Some(have) = node else {
+        let message = format!("the plugin needs Node {want}; no Node was looked at");
+        let note = "this door runs none; ask the Node door";
+        return Some(Finding::ok(Subject::Platform, "node", message).with_cause(note));
+    };
     let bad = |code| Finding::bad(Subject::Platform, "node", code);
     let finding = match fits(have, want) {
         Range::Fits => Finding::ok(
