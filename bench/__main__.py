@@ -23,6 +23,7 @@ ROWS = (
     "process_faults",
     "process_recovery",
     "tracking_step",
+    "gpu_answer",
 )
 
 
