@@ -16,6 +16,7 @@ mod env;
 mod executable;
 mod finding;
 mod gpu;
+mod head;
 mod libtorch;
 mod model;
 mod node;
@@ -36,6 +37,7 @@ pub use gpu::{
     ProbeConfig, TorchAsk, TorchBuild, TorchSays, check_gpu, check_gpu_at, check_gpu_with,
     read_torch,
 };
+pub use head::{Head, read_head};
 pub use libtorch::{check_libtorch, check_libtorch_in};
 pub use model::{
     ModelNeed, ModelOptions, Progress, check_model, check_model_with, forget_checksums,

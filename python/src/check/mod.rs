@@ -15,7 +15,7 @@ use plugward_core::check::{self, Finding, ModelOptions, Subject};
 use plugward_core::error::Code;
 use plugward_core::manifest::{Kind, Manifest};
 use pyo3::prelude::*;
-use pyo3::types::{PyAny, PyList};
+use pyo3::types::{PyAny, PyBytes, PyList};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -185,6 +185,19 @@ pub(crate) fn check_gpu(py: Python<'_>, dependencies: Vec<String>) -> PyResult<B
     let options = |manifest| surroundings::options(manifest, &Place::Host);
     let findings = py.detach(|| check::check_with(&manifest, &options(&manifest)));
     listed(py, &findings)
+}
+
+/// The first bytes of a file, its length, and whether it holds nothing but zeros; or why there is no
+/// such file. A storage that does not answer is given up after a bound.
+#[pyfunction]
+pub(crate) fn read_head(
+    py: Python<'_>,
+    path: PathBuf,
+) -> (Bound<'_, PyBytes>, u64, bool, Option<String>) {
+    match py.detach(|| check::read_head(&path)) {
+        Ok(head) => (PyBytes::new(py, &head.bytes), head.length, head.blank, None),
+        Err(why) => (PyBytes::new(py, b""), 0, false, Some(why)),
+    }
 }
 
 fn listed<'py>(py: Python<'py>, findings: &[Finding]) -> PyResult<Bound<'py, PyList>> {
