@@ -24,6 +24,7 @@ ROWS = (
     "process_recovery",
     "tracking_step",
     "video_pipeline",
+    "gpu_answer",
 )
 
 

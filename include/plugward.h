@@ -267,7 +267,8 @@ plugward_error *plugward_call(const plugward_runtime *runtime,
 /**
  * Checks what a manifest (JSON or TOML text) asks for, good findings too: a JSON array of
  * `{"kind", "subject", "ok", "code", "cause", "message", "remedy", "took_us"}`. Nothing is loaded,
- * no package imported, no CUDA initialised. Packages are not looked at, which a finding says.
+ * no package imported, no CUDA initialised. Python packages are not looked at, which a finding says;
+ * npm packages are.
  *
  * Thread: any.
  */

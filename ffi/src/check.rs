@@ -5,26 +5,21 @@ use crate::error::Error;
 use crate::guard::guard;
 use crate::manifest::parse;
 use crate::ownership::{Out, Owned, Utf8};
-use plugward_core::check::{Finding, Subject, check};
+use plugward_core::check::{check, check_beyond, check_foreign_packages};
 use plugward_core::manifest::Manifest;
 use std::path::Path;
 
 fn findings(manifest: &Manifest) -> String {
     let mut findings = check(manifest);
-    findings.extend(not_looked_at(manifest.dependencies.len()));
+    findings.extend(check_beyond(manifest));
+    findings.extend(check_foreign_packages(manifest));
     serde_json::to_string(&findings).unwrap_or_else(|_| "[]".to_owned())
-}
-
-/// Packages that nobody looked at must not look like packages that are there.
-fn not_looked_at(packages: usize) -> Option<Finding> {
-    let message = format!("{packages} packages were not looked at");
-    let note = "this door knows no interpreter; ask the Python or the Node door";
-    (packages > 0).then(|| Finding::ok(Subject::Package, "packages", message).with_cause(note))
 }
 
 /// Checks what a manifest (JSON or TOML text) asks for, good findings too: a JSON array of
 /// `{"kind", "subject", "ok", "code", "cause", "message", "remedy", "took_us"}`. Nothing is loaded,
-/// no package imported, no CUDA initialised. Packages are not looked at, which a finding says.
+/// no package imported, no CUDA initialised. Python packages are not looked at, which a finding says;
+/// npm packages are.
 ///
 /// Thread: any.
 #[unsafe(no_mangle)]

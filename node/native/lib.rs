@@ -10,7 +10,6 @@ pub mod guard;
 pub mod heap;
 mod loader;
 mod packages;
-mod ranges;
 pub mod runtime;
 mod seats;
 mod signal;

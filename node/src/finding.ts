@@ -2,7 +2,7 @@
 
 /** One result of a dependency check. The good ones are told as well. */
 export interface Finding {
-  readonly kind: "gpu" | "model" | "package" | "env" | "executable" | "platform";
+  readonly kind: "gpu" | "model" | "package" | "env" | "executable" | "platform" | "entrypoint";
   readonly subject: string;
   readonly ok: boolean;
   readonly code: string | null;

@@ -32,12 +32,28 @@ async function bad(path: string): Promise<Finding> {
 test("check loads nothing and tells everything", async () => {
   const path = modulePlugin("watched", "process.exit(3)", { env: ["SURELY_UNSET"], executables: ["node"], models: { m: "m.pt" }, requires_gpu: true });
   const findings = await rt.check(path);
-  assert.deepEqual([...new Set(findings.map(({ kind }) => kind))].sort(), ["env", "executable", "gpu", "model", "platform"]);
+  assert.deepEqual([...new Set(findings.map(({ kind }) => kind))].sort(), ["entrypoint", "env", "executable", "gpu", "model", "platform"]);
   const codes = findings.map(({ code }) => code);
   for (const code of ["PW-ENV-001", "PW-MODEL-001"]) assert.ok(codes.includes(code), String(codes));
   assert.equal(rt.pluginHealth("watched"), undefined);
   const same = await rt.check({ name: "watched", kind: "node", entrypoint: "index.js", models: { m: "m.pt" } }, { dir: path });
   assert.match(same.find(({ kind }) => kind === "model")?.message ?? "", new RegExp(join(path, "m.pt")));
+});
+
+test("packages of another interpreter are not passed over in silence", async () => {
+  for (const [kind, entrypoint] of [["python", "p.py:P"], ["native", "p.so"]] as const) {
+    const path = folder({ "manifest.json": JSON.stringify({ name: "other", kind, entrypoint, dependencies: ["numpy"] }) });
+    const packages = (await rt.check(path)).filter((finding) => finding.kind === "package");
+    assert.deepEqual(packages.map(({ ok, message }) => [ok, message]), [[true, "1 package was not looked at"]]);
+  }
+});
+
+test("code that is not there is a finding with the code of its load", async () => {
+  for (const [kind, entrypoint, code] of [["node", "gone.js:P", "PW-LOAD-007"], ["python", "gone.py:P", "PW-LOAD-007"], ["native", "gone.so", "PW-NAT-001"]]) {
+    const path = folder({ "manifest.json": JSON.stringify({ name: "gone", kind, entrypoint }) });
+    const finding = await bad(path);
+    assert.deepEqual([finding.kind, finding.code], ["entrypoint", code]);
+  }
 });
 
 test("a manifest that cannot be read rejects with its code", async () => {

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+LIBTORCH = "2.11.0"
+"""What the plugin was built for; src/backend/table.rs names the same version."""
 MODELS = {"detector": "detector.pt", "pitch": "pitch.pt"}
 
 IMAGE: dict[str, Any] = {
@@ -83,9 +85,11 @@ def manifest(*, gpu: bool) -> dict[str, Any]:
         made |= {"requires_gpu": True, "gpu": {"min_memory_mb": 1000, "min_compute": "7.5"}}
     made |= {
         "models": {name: pin(file) for name, file in MODELS.items() if (HERE / "models" / file).is_file()},
-        "config": {"device": "cuda", "half": True, "batch": 8, "output": "../out"}
-        if gpu
-        else {"device": "cpu", "output": "../out"},
+        "config": {
+            **({"device": "cuda", "half": True, "batch": 8} if gpu else {"device": "cpu"}),
+            "libtorch_version": LIBTORCH,
+            "output": "../out",
+        },
         "limits": {"deadline_ms": 30_000, "memory_mb": 8192 if gpu else 4096, "concurrency": 2},
         # ffmpeg is a program of its own; annotated videos go to out, or where that is missing to the scratch folder.
         "permissions": {"subprocess": True, "network": False, "write": ["../out"], "devices": ["gpu"] if gpu else []},

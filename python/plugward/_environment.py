@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 Foreign = tuple[Sequence[str], Mapping[str, str], str]
 """Import path, marker variables and version of another interpreter."""
 SUFFIXES = (".py", ".so", ".pyd")
+
+
+def visible(text: str) -> str:
+    """A text that can be printed and sent: a path whose bytes are not UTF-8 has characters that cannot."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 @dataclass
@@ -62,10 +68,55 @@ class Environment:
             self._known[key] = self._look(name)
         return self._known[key]
 
+    def owner(self, module: str) -> tuple[Installed, str] | None:
+        """What an importable top-level module belongs to, and a note that says so; it is not imported."""
+        spec = self._module(module)
+        if spec is None:
+            return None
+        if module in sys.stdlib_module_names:
+            return Installed("Python", self.version), f"{module} is a module of Python itself"
+        for distribution in importlib.metadata.distributions(path=self._places()):
+            found = self._read(module, distribution)
+            if found.broken is None and module in found.modules:
+                return found, f"{module} is a module of {found.name}"
+        place = spec.origin or "no file"
+        return Installed(module, modules=[module]), f"no installed distribution holds it; it is imported from {place}"
+
+    def _module(self, name: str) -> ModuleSpec | None:
+        """A module that has code: any folder that lies in the way could be imported as a namespace."""
+        if not name.isidentifier():
+            return None
+        try:
+            spec = self.spec(name)
+        except Exception:  # noqa: BLE001 (a finder of the host's own; it has found nothing)
+            return None
+        return spec if spec is not None and spec.origin is not None else None
+
+    def spec(self, module: str) -> ModuleSpec | None:
+        """Where a top-level module would be imported from; it is not."""
+        if self._path is None:
+            try:
+                return importlib.util.find_spec(module)
+            except ValueError:  # it is there, without a spec: somebody put it there
+                return ModuleSpec(module, None, origin="sys.modules")
+        importlib.machinery.PathFinder.invalidate_caches()
+        builtin = importlib.machinery.BuiltinImporter.find_spec(module)
+        return builtin or importlib.machinery.PathFinder.find_spec(module, self._path)
+
+    def offered(self, group: str, name: str) -> str | None:
+        """The module behind an entry point, where an installed package offers one of that name."""
+        for distribution in importlib.metadata.distributions(path=self._places()):
+            for point in distribution.entry_points:
+                if point.group == group and point.name == name:
+                    return point.module
+        return None
+
+    def _places(self) -> list[str]:
+        return list(sys.path) if self._path is None else self._path
+
     def _look(self, name: str) -> Installed | None:
-        path = list(sys.path) if self._path is None else self._path
         broken = None
-        for distribution in importlib.metadata.Distribution.discover(name=name, path=path):
+        for distribution in importlib.metadata.Distribution.discover(name=name, path=self._places()):
             found = self._read(name, distribution)
             if found.broken is None:
                 return found

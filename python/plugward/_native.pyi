@@ -21,12 +21,14 @@ __all__ = [
     "Runtime",
     "Steps",
     "__version__",
+    "check_gpu",
     "check_manifest",
     "describe_exception",
     "describe_permissions",
     "discover_plugins",
     "fork_taint",
     "interpreter_ends",
+    "read_head",
     "read_manifest",
     "run_sandboxed",
     "serve_forks",
@@ -237,12 +239,14 @@ class Runtime:
 def fork_taint() -> str | None: ...
 def serve_forks(unfit: str | None, notes: builtins.list[str]) -> tuple[str, str | None] | None: ...
 def serve_worker(native: bool = False) -> int: ...
+def check_gpu(dependencies: Sequence[str] = ...) -> builtins.list[dict[str, Any]]: ...
 def check_manifest(
     source: str | PathLike[str] | Mapping[str, Any],
     deep: bool = False,
     import_timeout: float = 60.0,
     progress: Callable[[str, int, int], Any] | None = None,
 ) -> builtins.list[dict[str, Any]]: ...
+def read_head(path: str | PathLike[str]) -> tuple[bytes, int, bool, str | None]: ...
 def read_manifest(source: str | PathLike[str] | dict[str, Any]) -> dict[str, Any]: ...
 def describe_permissions(source: str | PathLike[str] | dict[str, Any]) -> dict[str, Any]: ...
 def discover_plugins(path: str | PathLike[str]) -> builtins.list[dict[str, Any]]: ...

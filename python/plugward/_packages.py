@@ -7,15 +7,15 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from plugward._environment import Environment, Foreign, Installed, folder
+from plugward._environment import Environment, Foreign, Installed, folder, visible
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 __all__ = ["check", "folder", "modules"]
 
-Told = tuple[str, bool, "str | None", str, str, str, int]
-"""Subject, ok, code, cause, message, remedy, microseconds."""
+Told = tuple[str, str, bool, "str | None", str, str, str, int]
+"""Kind, subject, ok, code, cause, message, remedy, microseconds."""
 Problem = tuple[str, str, str]
 """Code, cause, message."""
 
@@ -47,7 +47,10 @@ def modules(dependencies: Sequence[str], foreign: Foreign | None = None) -> list
         wanted = _parsed(text)
         if isinstance(wanted, str) or not environment.needs(wanted.marker):
             continue
-        installed = environment.find(wanted.name)
+        installed, note = _found(wanted.name, environment)
+        if installed and note:
+            found[str(wanted)] = [wanted.name]
+            continue
         names = environment.modules(installed) if installed and not installed.broken else []
         if names:
             found[str(wanted)] = names
@@ -68,14 +71,20 @@ def _python(wanted: str, version: str) -> Told:
 
     start = time.perf_counter_ns()
     try:
-        fits = SpecifierSet(wanted).contains(version, prereleases=True)
+        fits = SpecifierSet(_ranges(wanted)).contains(version, prereleases=True)
     except InvalidSpecifier as error:
-        message = f"{wanted!r} is no range of versions"
-        return _bad("python", (INVALID, str(error), message), 'write it as in ">=3.10"', start)
+        problem = (INVALID, str(error), f"{wanted!r} is no range of versions")
+        return _bad("python", problem, 'write it as in ">=3.10"', start, "platform")
     if fits:
-        return _good("python", f"Python {version} fits {wanted}", start)
+        return _good("python", f"Python {version} fits {wanted}", start, kind="platform")
     problem = (PLATFORM, f"this is Python {version}", f"the plugin needs Python {wanted}")
-    return _bad("python", problem, f"run it on Python {wanted}", start)
+    return _bad("python", problem, f"run it on Python {wanted}", start, "platform")
+
+
+def _ranges(wanted: str) -> str:
+    """A bare `3.11` means any 3.11."""
+    parts = (part.strip() for part in wanted.split(","))
+    return ",".join(f"=={part.removesuffix('.*')}.*" if part[:1].isdigit() else part for part in parts)
 
 
 def _requirement(text: str, environment: Environment) -> Iterator[Told]:
@@ -89,20 +98,29 @@ def _requirement(text: str, environment: Environment) -> Iterator[Told]:
     if not environment.needs(wanted.marker):
         yield _good(subject, f"{text} is not needed here", start)
         return
-    found = environment.find(wanted.name)
+    found, note = _found(wanted.name, environment)
     own = _problem(wanted, found)
     if own is not None or found is None:
         yield _bad(subject, own or _missing(wanted.name), _remedy(wanted, environment, own), start)
         return
+    wanted.name = found.name
     beneath = list(_beneath(wanted, environment))
     for chain, needed, problem in beneath[:MOST_PROBLEMS]:
         yield _bad(subject, _transitive(chain, problem), _remedy(needed, environment, problem), start)
     if not beneath:
-        yield _good(subject, f"{found.name} {found.version} is installed", start, _note(wanted, found))
+        message = f"{found.name} {found.version} is installed" if found.version else f"{found.name} can be imported"
+        yield _good(subject, message, start, "; ".join(filter(None, (note, _note(wanted, found)))))
+
+
+def _found(name: str, environment: Environment) -> tuple[Installed | None, str]:
+    """The distribution of that name, or else what the module of that name belongs to, with a note about it."""
+    found = environment.find(name)
+    return (found, "") if found is not None else environment.owner(name) or (None, "")
 
 
 def _missing(name: str) -> Problem:
-    return (MISSING, f"no installed distribution is called {name}", f"the package {name} is not installed")
+    cause = f"no installed distribution and no module is called {name}"
+    return (MISSING, cause, f"the package {name} is not installed")
 
 
 def _problem(wanted: Requirement, found: Installed | None) -> Problem | None:
@@ -113,7 +131,10 @@ def _problem(wanted: Requirement, found: Installed | None) -> Problem | None:
         return _missing(wanted.name)
     if found.broken is not None:
         return (BROKEN, found.broken, f"the installation of {wanted.name} is damaged")
-    version = found.version or ""
+    if found.version is None:
+        cause = f"it belongs to no installed distribution, so its version is not known; needed is {wanted.specifier}"
+        return (VERSION, cause, f"the module {wanted.name} has no version") if wanted.specifier else None
+    version = found.version
     try:
         if wanted.specifier.contains(version, prereleases=True):
             return None
@@ -190,13 +211,13 @@ def _remedy(wanted: Requirement, environment: Environment, problem: Problem | No
     return f'install it: {environment.pip} install "{wanted}"'
 
 
-def _bad(subject: str, problem: Problem, remedy: str, start: int) -> Told:
+def _bad(subject: str, problem: Problem, remedy: str, start: int, kind: str = "package") -> Told:
     code, cause, message = problem
-    return (subject, False, code, cause, message, remedy, _since(start))
+    return (kind, subject, False, code, visible(cause), visible(message), visible(remedy), _since(start))
 
 
-def _good(subject: str, message: str, start: int, note: str = "") -> Told:
-    return (subject, True, None, note, message, "", _since(start))
+def _good(subject: str, message: str, start: int, note: str = "", kind: str = "package") -> Told:
+    return (kind, subject, True, None, visible(note), message, "", _since(start))
 
 
 def _since(start: int) -> int:

@@ -40,6 +40,8 @@ class DependencyChecker:
         requires_models: Mapping[str, str] | Sequence[str] | None = None,
     ) -> dict[str, Any]:
         """The short answer: `{"available", "reason", "missing", "findings"}`."""
+        if requires_gpu and not packages and not requires_models:
+            return self._short(_native.check_gpu())
         manifest: dict[str, Any] = {
             "name": "check",
             "kind": "python",
@@ -57,9 +59,7 @@ class DependencyChecker:
     def gpu(self, packages: Sequence[str] = ("torch",)) -> list[dict[str, Any]]:
         """All findings about the GPU; about torch as well where `packages` names it and it is installed."""
         installed = [name for name in packages if self.check_package(name)]
-        manifest = {"name": "check", "kind": "python", "entrypoint": "check:Check", "requires_gpu": True}
-        found = self.check({**manifest, "dependencies": installed})
-        return [finding for finding in found if finding["kind"] == "gpu"]
+        return [finding for finding in _native.check_gpu(installed) if finding["kind"] == "gpu"]
 
     def check_gpu(self) -> bool:
         """Whether there is a GPU that a plugin could use."""

@@ -18,6 +18,7 @@ from rich.text import Text
 
 import plugward
 from plugward import _native
+from plugward._environment import visible
 from plugward.errors import PlugwardError
 
 MISSING, UNREADABLE = 1, 2
@@ -67,11 +68,11 @@ def _checked(candidate: dict[str, Any], deep: bool, import_timeout: float, progr
             findings = checker.check(candidate["path"], deep=deep, import_timeout=import_timeout, progress=progress)
             permissions = plugward.describe_permissions(candidate["path"])
         except PlugwardError as wrong:
-            error = {"code": wrong.code, "message": str(wrong), "remedy": wrong.remedy}
+            error = {"code": wrong.code, "message": str(wrong), "cause": wrong.cause, "remedy": wrong.remedy}
     ok = error is None and all(finding["ok"] for finding in findings)
     return {
         "name": candidate["name"],
-        "path": str(candidate["path"]),
+        "path": visible(str(candidate["path"])),
         "ok": ok,
         "error": error,
         "findings": findings,
@@ -120,6 +121,7 @@ def _show(out: Console, report: dict[str, Any]) -> None:
         text = Text.assemble(("the manifest cannot be used", "red"), f" [{report['error']['code']}]")
         out.print(text)
         out.print(Text(report["error"]["message"]))
+        out.print(Text(f"why: {report['error']['cause']}"))
         out.print(Text(f"do: {report['error']['remedy']}"))
         return
     table = Table("", "kind", "subject", "finding", show_lines=False)

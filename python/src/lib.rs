@@ -61,6 +61,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     module.add_class::<steps::Steps>()?;
     module.add_class::<progress::Progress>()?;
+    module.add_function(wrap_pyfunction!(check::check_gpu, module)?)?;
+    module.add_function(wrap_pyfunction!(check::read_head, module)?)?;
     module.add_function(wrap_pyfunction!(check::check_manifest, module)?)?;
     module.add_function(wrap_pyfunction!(manifest::read_manifest, module)?)?;
     module.add_function(wrap_pyfunction!(manifest::describe_permissions, module)?)?;

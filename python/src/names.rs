@@ -36,6 +36,8 @@ imported! {
     validate: PyAny = "plugward._loading", "validate";
     /// Checks packages.
     check_packages: PyAny = "plugward._packages", "check";
+    /// Looks for a plugin's code.
+    check_code: PyAny = "plugward._code", "check";
     /// Names the modules of the packages that are installed.
     package_modules: PyAny = "plugward._packages", "modules";
     /// Finds a package's folder without importing it.

@@ -1,6 +1,8 @@
 """`DependencyChecker`: what a host calls."""
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,22 @@ def test_the_gpu_alone() -> None:
     assert findings
     assert {one["kind"] for one in findings} == {"gpu"}
     assert plugward.DependencyChecker().check_gpu() == all(one["ok"] for one in findings)
+
+
+COLD = """
+import sys, plugward
+from plugward import DependencyChecker, _native
+before = set(sys.modules)
+_native.check_manifest = None  # what compiles the manifest's schema
+assert DependencyChecker().check_gpu() in (True, False)
+assert DependencyChecker().check_dependencies(requires_gpu=True)["findings"]
+print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_gpu_is_asked_without_reading_a_manifest_or_importing_anything() -> None:
+    ended = subprocess.run([sys.executable, "-c", COLD], capture_output=True, text=True, timeout=50, check=True)
+    assert ended.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("source", ["/no/such/manifest.json", {"name": "p", "knid": "python"}])

@@ -12,6 +12,7 @@ import pytest
 
 from python.tests.site_folder import SiteFolder
 
+VIDEOTRACKER = Path(__file__).parents[2] / "plugins" / "videotracker"
 COMMAND = [sys.executable, "-m", "plugward.cli", "check"]
 
 
@@ -20,6 +21,7 @@ def plugin(folder: Path, name: str, **keys: Any) -> Path:
     place.mkdir(parents=True)
     manifest = {"name": name, "kind": "python", "entrypoint": "plugin.py:Plugin", **keys}
     (place / "manifest.json").write_text(json.dumps(manifest))
+    (place / "plugin.py").write_text("raise SystemExit('it was imported')")
     return place
 
 
@@ -77,6 +79,50 @@ def test_exit_codes(tmp_path: Path) -> None:
     assert check(good, "--import-timeout", "0").returncode == 2
 
 
+def test_the_manifest_that_cannot_be_used(tmp_path: Path) -> None:
+    ended = check(tmp_path / "nonexist", COLUMNS="200")
+    assert ended.stdout.startswith("nonexist ")
+    assert "why: " in ended.stdout
+    for irregular in ("/dev/null", fifo(tmp_path)):
+        ended = check(irregular, COLUMNS="200")
+        assert ended.returncode == 2
+        assert "do: name a manifest's file, or the folder of a plugin" in ended.stdout
+
+
+def fifo(folder: Path) -> Path:
+    os.mkfifo(folder / "manifest.json")
+    return folder
+
+
+def test_plugins_whose_code_is_not_there(tmp_path: Path) -> None:
+    (plugin(tmp_path, "one") / "plugin.py").unlink()
+    plugin(tmp_path, "two", kind="node", entrypoint="plugin.py", dependencies=["gone@^1"])
+    ended = check(tmp_path, COLUMNS="200")
+    assert ended.returncode == 1
+    assert "PW-LOAD-007" in ended.stdout
+    assert "npm install gone@^1" in ended.stdout
+
+
+def test_the_videotracker_without_its_library_and_torch(tmp_path: Path) -> None:
+    if list(VIDEOTRACKER.glob("*.so")):
+        pytest.skip("it has been built here")
+    ended = check(VIDEOTRACKER, COLUMNS="250", PLUGWARD_LIBTORCH=str(tmp_path))
+    assert ended.returncode == 1
+    for words in ("PW-NAT-001", "videotracker/README.md says", "torch==2.11.0", "config.libtorch of the manifest"):
+        assert ended.stdout.count(words) >= 2, words
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    plugin(tmp_path, "odd\udcff")
+    manifest = tmp_path / "odd\udcff" / "manifest.json"
+    manifest.write_text(json.dumps({"name": "odd", "kind": "python", "entrypoint": "plugin.py"}))
+    ended = check(tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    (report,) = json.loads(check(tmp_path, "--json").stdout)
+    assert report["path"].endswith("odd\ufffd/manifest.json")
+    assert report["permissions"]["clauses"]
+
+
 def test_json(tmp_path: Path) -> None:
     plugin(tmp_path, "one", requires_gpu=True, env=["HOME"])
     (plugin(tmp_path, "two") / "manifest.json").write_text("{")
@@ -87,7 +133,7 @@ def test_json(tmp_path: Path) -> None:
     assert one["error"] is None
     keys = {"kind", "subject", "ok", "code", "cause", "message", "remedy", "took_us"}
     assert all(set(finding) == keys for finding in one["findings"])
-    assert {finding["kind"] for finding in one["findings"]} == {"platform", "gpu", "env"}
+    assert {finding["kind"] for finding in one["findings"]} == {"platform", "gpu", "env", "entrypoint"}
     assert one["ok"] == all(finding["ok"] for finding in one["findings"])
 
 

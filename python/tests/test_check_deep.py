@@ -74,6 +74,16 @@ def test_ways_to_fail(site: SiteFolder, code: str, words: list[str]) -> None:
     assert beta["ok"], "the others are tried all the same"
 
 
+def test_one_that_leaves_a_daemon_behind(site: SiteFolder, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    daemon = f"    os.setsid()\n    open({str(pid)!r}, 'w').write(str(os.getpid()))\n    time.sleep(1000)\n"
+    wait = f"while not os.path.exists({str(pid)!r}) or not os.path.getsize({str(pid)!r}): time.sleep(0.01)\n"
+    site.add("alpha", code=f"import os, time\nif os.fork() == 0:\n{daemon}{wait}")
+    (finding,) = tried("alpha")
+    assert finding["ok"], finding
+    assert not Path("/proc", pid.read_text()).exists() or " Z " in Path("/proc", pid.read_text(), "stat").read_text()
+
+
 def test_one_that_hangs(site: SiteFolder) -> None:
     site.add("alpha", code="import time\n\ndef wait_for_the_server():\n    time.sleep(1000)\n\nwait_for_the_server()\n")
     start = time.monotonic()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -177,8 +178,37 @@ def test_an_editable_installation(site: SiteFolder, tmp_path: Path) -> None:
 
 def test_the_range_of_python_versions() -> None:
     fine(checked(python=">=3.10"))
-    only(checked(python=">=3.10,<3.10.1"), "PW-ENV-003")
-    only(checked(python=">=three"), "PW-PKG-004")
+    fine(checked(python=f"{sys.version_info.major}.{sys.version_info.minor}"))
+    for outside in (">=3.10,<3.10.1", "3.9", "3.9.*", "2"):
+        found = only(checked(python=outside), "PW-ENV-003", "this is Python")
+        assert (found["kind"], found["subject"]) == ("platform", "python")
+    assert only(checked(python=">=three"), "PW-PKG-004")["kind"] == "platform"
+
+
+def test_modules_of_python_itself() -> None:
+    for module in ("json", "os", "sys"):
+        (found,) = fine(checked(module))
+        assert f"{module} is a module of Python itself" in found["cause"]
+    only(checked("json>=99"), "PW-PKG-002")
+
+
+def test_names_under_which_packages_are_imported(site: SiteFolder) -> None:
+    site.add("py-alpha", "2.0", ["beta"], module="alfa", code="raise SystemExit('it was imported')")
+    only(checked("alfa"), "PW-PKG-003", "beta")
+    site.add("beta")
+    (found,) = fine(checked("alfa>=2"))
+    assert (found["message"], found["cause"]) == ("py-alpha 2.0 is installed", "alfa is a module of py-alpha")
+    only(checked("alfa>=3"), "PW-PKG-002")
+    assert plugward.DependencyChecker().check_package("alfa")
+
+
+def test_a_module_of_no_distribution(site: SiteFolder) -> None:
+    (site.path / "loose.py").write_text("")
+    (site.path / "folder").mkdir()
+    (found,) = fine(checked("loose"))
+    assert "loose.py" in found["cause"]
+    only(checked("loose>=1"), "PW-PKG-002", "not known")
+    only(checked("folder"), "PW-PKG-001")
 
 
 def test_a_native_plugin_may_need_packages_too(site: SiteFolder, tmp_path: Path) -> None:

@@ -86,6 +86,15 @@ def test_one_answer_that_is_not_200_misses_the_goal() -> None:
     assert [goal.met for goal in health_http.goals({})] == [None, None, None]
 
 
+def test_the_row_on_the_gpus_answer() -> None:
+    if not subject.installed():
+        pytest.skip(subject.MISSING)
+    row = importlib.import_module("bench.rows.gpu_answer").run(TINY)
+    assert len(row.results) == 4
+    assert all(result.median_ns > 0 for result in row.results)
+    assert None not in [goal.met for goal in row.goals]
+
+
 @pytest.mark.parametrize("name", ["process_call", "process_frame", "process_faults", "process_recovery"])
 def test_the_rows_on_worker_processes(name: str) -> None:
     for peer in ("pebble", "numpy"):

@@ -144,7 +144,7 @@ static void manifests(void) {
   plugward_string_free(out);
   CHECK(FINE(plugward_check_manifest(
             text("{\"name\": \"a\", \"kind\": \"native\", \"entrypoint\": \"a.so\", \"dependencies\": [\"torch\"]}"), &out)) &&
-            contains(plugward_string_bytes(out), "1 packages were not looked at"),
+            contains(plugward_string_bytes(out), "1 package was not looked at"),
         "packages that this door cannot look at are no clean bill");
   plugward_string_free(out);
   CHECK(raised(plugward_check_path(text("/nowhere/at/all"), &out), PLUGWARD_CODE_MANIFEST_NOT_FOUND),

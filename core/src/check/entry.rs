@@ -2,6 +2,7 @@
 
 use super::finding::Finding;
 use super::gpu::{GpuNeeds, ProbeConfig, check_gpu_at};
+use super::libtorch;
 use super::model::{ModelNeed, ModelOptions, check_model_with};
 use super::platform::{PlatformNeeds, check_platform};
 use super::{check_env, check_executable};
@@ -58,7 +59,10 @@ fn gpu_needs(manifest: &Manifest) -> GpuNeeds {
 /// A torch that the host happens to have is no matter of a plugin that does not use torch.
 fn gpu_config(manifest: &Manifest, config: &ProbeConfig) -> ProbeConfig {
     let mut config = config.clone();
-    if !uses_torch(manifest) {
+    if let Some(folder) = libtorch::configured(manifest) {
+        config.torch = Some(folder);
+        config.torch_ask = None;
+    } else if !uses_torch(manifest) {
         config.torch = None;
         config.torch_says = None;
         config.torch_ask = None;
@@ -66,7 +70,9 @@ fn gpu_config(manifest: &Manifest, config: &ProbeConfig) -> ProbeConfig {
     config
 }
 
-fn uses_torch(manifest: &Manifest) -> bool {
+/// Whether torch is any matter of a plugin: it is required, or runs a model of torch's formats.
+#[must_use]
+pub fn uses_torch(manifest: &Manifest) -> bool {
     let name = |requirement: &str| {
         let end = |c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c));
         requirement

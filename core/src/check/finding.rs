@@ -21,6 +21,8 @@ pub enum Subject {
     Executable,
     /// Operating system, processor, interpreter version.
     Platform,
+    /// The plugin's own code.
+    Entrypoint,
 }
 
 impl Subject {
@@ -34,6 +36,7 @@ impl Subject {
             Self::Env => "env",
             Self::Executable => "executable",
             Self::Platform => "platform",
+            Self::Entrypoint => "entrypoint",
         }
     }
 }
@@ -42,7 +45,7 @@ impl Subject {
 /// was looked at.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    /// `gpu`, `model`, `package`, `env`, `executable` or `platform`.
+    /// `gpu`, `model`, `package`, `env`, `executable`, `platform` or `entrypoint`.
     pub kind: String,
     /// Which one: a model's name, a variable, `driver`, `torch`.
     pub subject: String,

@@ -1,16 +1,23 @@
 //! Runs a program that may crash, hang or print without end, in a throw-away process.
 //!
 //! Nothing that is tried here can hurt the host: the process has a group of its own, its standard
-//! input is empty, what it writes is read to the end and kept in part, and at the bound the whole
-//! group is killed. The pipes are read by threads of their own, so that the bound also holds where
-//! a grandchild keeps them open.
+//! input is empty, what it writes is read and kept in part, and at its end or at the bound the whole
+//! group is killed, and with it whoever left the group: each trial has a mark of its own in its
+//! environment (see `survivors`). The pipes are read by threads of their own, so that the bound also
+//! holds where a grandchild keeps them open, and what was read by then counts.
+
+#[cfg(target_os = "linux")]
+mod survivors;
 
 use crate::platform::signal_name;
+use crate::sync::Mutex;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -97,17 +104,19 @@ impl Trial {
     #[must_use]
     pub fn run(&self) -> TrialOutcome {
         let deadline = Instant::now() + self.bound;
+        let mark = mark();
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
             .envs(self.env.iter().cloned())
+            .env(MARK, &mark)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         match command.spawn() {
-            Ok(child) => watch(child, deadline, self.bound),
+            Ok(child) => watch(child, deadline, self.bound, &mark),
             Err(error) => TrialOutcome {
                 end: TrialEnd::NotStarted(error.to_string()),
                 answer: Vec::new(),
@@ -118,16 +127,29 @@ impl Trial {
     }
 }
 
-fn watch(mut child: Child, deadline: Instant, bound: Duration) -> TrialOutcome {
+/// The variable that marks everybody who descends from a trial.
+const MARK: &str = "PLUGWARD_TRIAL";
+
+/// A mark that no other trial has.
+fn mark() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{}-{number}-{}", std::process::id(), since.as_nanos())
+}
+
+fn watch(mut child: Child, deadline: Instant, bound: Duration, mark: &str) -> TrialOutcome {
     let answer = child.stdout.take().and_then(|pipe| reader(pipe, head));
     let words = child.stderr.take().and_then(|pipe| reader(pipe, tail));
     let end = ended(child, deadline, bound);
+    #[cfg(target_os = "linux")]
+    survivors::kill(&format!("{MARK}={mark}"));
     let late = Instant::now() + GRACE;
-    let answer = receive(answer.as_ref(), late);
-    let (last, written) = receive(words.as_ref(), late).unwrap_or_default();
+    let (answer, _) = receive(answer, late);
+    let (last, written) = receive(words, late);
     TrialOutcome {
         end,
-        answer: answer.unwrap_or_default().0,
+        answer,
         words: lines(&last),
         written,
     }
@@ -212,29 +234,41 @@ fn told(status: ExitStatus) -> TrialEnd {
 /// What was kept of a pipe, and how much there was.
 type Kept = (Vec<u8>, u64);
 
-/// Reads a pipe to its end on a thread of its own. `None` where there is no thread.
-fn reader(
-    mut pipe: impl Read + Send + 'static,
-    keep: fn(&mut Vec<u8>, &[u8]),
-) -> Option<Receiver<Kept>> {
-    let (sender, receiver) = sync_channel(1);
-    let thread = std::thread::Builder::new().name("plugward-trial".into());
-    let read = move || {
-        let (mut kept, mut count, mut chunk) = (Vec::new(), 0, vec![0; 16 << 10]);
-        while let Ok(read @ 1..) = pipe.read(&mut chunk) {
-            keep(&mut kept, &chunk[..read]);
-            count += read as u64;
-        }
-        // Nobody listens after the bound.
-        let _ = sender.send((kept, count));
-    };
-    thread.spawn(read).ok().map(|_| receiver)
+/// A pipe that is being read.
+struct Reading {
+    kept: Arc<Mutex<Kept>>,
+    /// Told when the pipe has ended.
+    over: Receiver<()>,
 }
 
-fn receive(from: Option<&Receiver<Kept>>, until: Instant) -> Option<Kept> {
-    from?
-        .recv_timeout(until.saturating_duration_since(Instant::now()))
-        .ok()
+/// Reads a pipe to its end on a thread of its own. `None` where there is no thread.
+fn reader(mut pipe: impl Read + Send + 'static, keep: fn(&mut Vec<u8>, &[u8])) -> Option<Reading> {
+    let (sender, over) = sync_channel(1);
+    let kept = Arc::<Mutex<Kept>>::default();
+    let mine = Arc::clone(&kept);
+    let thread = std::thread::Builder::new().name("plugward-trial".into());
+    let read = move || {
+        let mut chunk = vec![0; 16 << 10];
+        while let Ok(read @ 1..) = pipe.read(&mut chunk) {
+            let mut kept = mine.lock();
+            keep(&mut kept.0, &chunk[..read]);
+            kept.1 += read as u64;
+        }
+        // Nobody listens after the grace.
+        let _ = sender.send(());
+    };
+    thread.spawn(read).ok().map(|_| Reading { kept, over })
+}
+
+/// What was read when the pipe ended, or until now: a descendant may hold it open for ever.
+fn receive(from: Option<Reading>, until: Instant) -> Kept {
+    let Some(from) = from else {
+        return Kept::default();
+    };
+    let left = until.saturating_duration_since(Instant::now());
+    // An error is the end of the grace, or of the thread.
+    let _ = from.over.recv_timeout(left);
+    std::mem::take(&mut *from.kept.lock())
 }
 
 fn head(kept: &mut Vec<u8>, chunk: &[u8]) {
@@ -333,11 +367,41 @@ mod tests {
     #[test]
     fn a_child_that_keeps_the_pipes_does_not_keep_the_trial() {
         let start = Instant::now();
-        let outcome = sh("sleep 1000 & exit 0", 60_000);
+        let outcome = sh("echo said; sleep 1000 & exit 0", 60_000);
         assert_eq!(outcome.end, TrialEnd::Status(0));
+        assert_eq!(outcome.answer, b"said\n");
         let outcome = sh("exec >&- 2>&-; sleep 0.2; exit 7", 60_000);
         assert_eq!(outcome.end, TrialEnd::Status(7));
         assert!(start.elapsed() < Duration::from_secs(40));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn who_left_the_group_is_killed_and_the_answer_stays() {
+        let outcome = sh(
+            "echo said; setsid sleep 1000 & sleep 0.1; echo $!; exit 0",
+            60_000,
+        );
+        assert_eq!(outcome.end, TrialEnd::Status(0));
+        let answer = String::from_utf8(outcome.answer).unwrap();
+        let child = answer.strip_prefix("said\n").unwrap().trim();
+        assert!(
+            !child.is_empty() && !is_running(child),
+            "{child} is still there"
+        );
+    }
+
+    /// What cannot be killed keeps the pipe; here the mark is gone from its environment.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_answer_stays_where_somebody_keeps_the_pipe() {
+        let script = "echo said; env -i setsid sleep 1000 & sleep 0.2; echo $! >&2; exit 0";
+        let outcome = sh(script, 60_000);
+        assert_eq!(outcome.answer, b"said\n");
+        // It cannot be told from a process of somebody else; the test ends its own.
+        let pid = outcome.words[0].parse().unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn read_file(path: &Path) -> Result<Parsed> {
 fn bytes(path: &Path) -> Result<Vec<u8>> {
     let about = fs::metadata(path).map_err(|wrong| unreachable(path, &wrong))?;
     if !about.is_file() {
-        return Err(unreadable(path, "it is not a regular file"));
+        return Err(irregular(path));
     }
     let mut bytes = Vec::new();
     File::open(path)
@@ -137,7 +137,7 @@ fn bytes_exist(path: &Path) -> Result<()> {
     if about.is_file() {
         Ok(())
     } else {
-        Err(unreadable(path, "it is not a regular file"))
+        Err(irregular(path))
     }
 }
 
@@ -154,7 +154,8 @@ pub(super) fn fallback_name(path: &Path) -> String {
     let own = match super::dialect::kind_of_file(&file) {
         Some("python") if !matches!(&*stem, "plugin" | "main" | "__init__") => stem,
         Some("native") => stem.strip_prefix("lib").unwrap_or(&stem).to_owned(),
-        _ if path.is_dir() => file,
+        // A path that leads nowhere is called what it is called itself, not what is around it.
+        _ if path.is_dir() || !path.exists() => file,
         _ => folder,
     };
     if own.is_empty() { "plugin".into() } else { own }
@@ -181,6 +182,17 @@ pub(super) fn unreachable(path: &Path, wrong: &std::io::Error) -> Error {
 }
 
 fn unreadable(path: &Path, why: &str) -> Error {
+    problem::single(refused(why), Some(path))
+}
+
+/// A device, a pipe, a folder: no permission in the world makes a manifest of it.
+fn irregular(path: &Path) -> Error {
+    let problem = refused("it is not a regular file");
+    let remedy = "name a manifest's file, or the folder of a plugin";
+    problem::single(problem.with_remedy(remedy), Some(path))
+}
+
+fn refused(why: &str) -> Problem {
     let text = format!("it cannot be read: {why}");
-    problem::single(Problem::new(Code::ManifestUnreadable, "", text), Some(path))
+    Problem::new(Code::ManifestUnreadable, "", text)
 }

@@ -24,7 +24,7 @@ pub(crate) use mechanism::NOT;
 pub(crate) use paths::{readable, writable};
 
 use crate::manifest::{Isolation, Kind, Manifest};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::path::PathBuf;
 
 /// What a plugin may do.
@@ -33,6 +33,7 @@ pub struct Described {
     /// The plugin's name.
     pub plugin: String,
     /// The file that the lines stand in, where there is one.
+    #[serde(serialize_with = "lossy")]
     pub manifest: Option<PathBuf>,
     /// Where its calls run.
     pub isolation: Isolation,
@@ -41,6 +42,16 @@ pub struct Described {
     pub confined: bool,
     /// Its rights, then its limits.
     pub clauses: Vec<Clause>,
+}
+
+/// A path as text; serde's own refuses a path that is not UTF-8, and with it the whole description.
+#[allow(
+    clippy::ref_option,
+    reason = "serde hands over a reference to the field"
+)]
+fn lossy<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = path.as_ref().map(|path| path.to_string_lossy());
+    text.serialize(serializer)
 }
 
 /// Describes what a plugin of that manifest may do on this machine. Nothing is loaded.

@@ -3,9 +3,11 @@
 use super::Runtime;
 use super::panic_text;
 use crate::call::Loader;
-use crate::check::{Finding, Subject, Surroundings, check_with};
+use crate::check::{
+    Finding, Subject, Surroundings, check_beyond, check_foreign_packages, check_with,
+};
 use crate::error::Code;
-use crate::manifest::Manifest;
+use crate::manifest::{Kind, Manifest};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -15,11 +17,21 @@ impl Runtime {
         self.0.surroundings.store(Some(Arc::new(surroundings)));
     }
 
-    /// All findings about a manifest, as its load would have them; nothing is loaded.
+    /// All findings about a manifest: those of its load, and what a load finds out by entering the
+    /// plugin, such as that its code is missing. Nothing is loaded.
     #[must_use]
     pub fn check(&self, manifest: &Manifest) -> Vec<Finding> {
         let loader = self.0.loaders.lock().get(&manifest.kind).cloned();
-        self.findings(manifest, loader.as_deref())
+        let mut findings = self.findings(manifest, loader.as_deref());
+        findings.extend(check_beyond(manifest));
+        let looked_at = match manifest.kind {
+            Kind::Python | Kind::Node => loader.is_some(),
+            Kind::Native | Kind::Host => self.0.surroundings.load().is_some(),
+        };
+        if !looked_at {
+            findings.extend(check_foreign_packages(manifest));
+        }
+        findings
     }
 
     pub(super) fn findings(

@@ -173,6 +173,7 @@ fn what_is_no_regular_file_is_not_read() {
     let error = Manifest::from_path(dir.path()).unwrap_err();
     assert_eq!(error.code(), Code::ManifestUnreadable);
     assert!(error.message().contains("not a regular file"), "{error}");
+    assert!(error.remedy().contains("folder of a plugin"), "{error}");
 }
 
 #[test]
@@ -215,5 +216,5 @@ fn discover_takes_a_file_a_plugin_a_void_and_an_absence() {
         gone[0].result.as_ref().unwrap_err().code(),
         Code::ManifestNotFound
     );
-    assert!(!gone[0].fallback_name.is_empty());
+    assert_eq!(gone[0].fallback_name, "gone");
 }

@@ -66,6 +66,9 @@ pub struct Settings {
     pub batch: u16,
     /// The torch package, or an unpacked libtorch; relative to the manifest.
     pub libtorch: Option<PathBuf>,
+    /// The libtorch that the dependency check looks for; what is opened is compared with the version
+    /// that this plugin was built for.
+    pub libtorch_version: Option<String>,
     /// The ffmpeg program; relative to the manifest.
     pub ffmpeg: Option<PathBuf>,
     /// Where annotated videos go, if the folder is there; relative to the manifest. Else the scratch folder.
@@ -99,6 +102,7 @@ impl Default for Settings {
             threads: 0,
             batch: 1,
             libtorch: None,
+            libtorch_version: None,
             ffmpeg: None,
             output: None,
             max_pixels: 40_000_000,

@@ -15,14 +15,23 @@ use plugward_core::check::{self, Finding, ModelOptions, Subject};
 use plugward_core::error::Code;
 use plugward_core::manifest::{Kind, Manifest};
 use pyo3::prelude::*;
-use pyo3::types::{PyAny, PyList};
+use pyo3::types::{PyAny, PyBytes, PyList};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use surroundings::Place;
 
-/// `{subject, ok, code, cause, message, remedy, took_us}` as Python tells it.
-type Told = (String, bool, Option<String>, String, String, String, u64);
+/// `{kind, subject, ok, code, cause, message, remedy, took_us}` as Python tells it.
+type Told = (
+    String,
+    String,
+    bool,
+    Option<String>,
+    String,
+    String,
+    String,
+    u64,
+);
 /// A foreign environment as Python takes it: import path, marker variables, version.
 type Foreign<'a> = (
     &'a [PathBuf],
@@ -48,8 +57,7 @@ fn in_place(manifest: &Manifest, place: &Place) -> Vec<Finding> {
     if manifest.dependencies.is_empty() && manifest.python_range().is_none() {
         return findings;
     }
-    let start = Instant::now();
-    let asked = |py: Python<'_>| -> PyResult<Vec<Told>> {
+    findings.extend(asked(|py| {
         let args = (
             &manifest.dependencies,
             manifest.python_range(),
@@ -57,14 +65,38 @@ fn in_place(manifest: &Manifest, place: &Place) -> Vec<Finding> {
             program(place),
         );
         names::check_packages(py)?.call1(args)?.extract()
-    };
-    let told = Python::try_attach(|py| asked(py).map_err(|error| broken(py, &error, start)));
-    match told {
-        Some(Ok(told)) => findings.extend(told.into_iter().map(finding)),
-        Some(Err(finding)) => findings.push(*finding),
-        None => {}
-    }
+    }));
     findings
+}
+
+/// Where a Python plugin's code is; nothing where its data came without a folder.
+fn code(manifest: &Manifest, place: &Place) -> Vec<Finding> {
+    let Some(dir) = manifest.dir.as_deref() else {
+        return Vec::new();
+    };
+    if matches!(place, Place::Broken(_)) {
+        return Vec::new();
+    }
+    asked(|py| {
+        let args = (
+            &manifest.entrypoint,
+            dir.as_os_str(),
+            foreign(place),
+            program(place),
+        );
+        names::check_code(py)?.call1(args)?.extract()
+    })
+}
+
+/// What Python tells; a checker that fails must not look like a clean bill.
+fn asked(question: impl Fn(Python<'_>) -> PyResult<Vec<Told>>) -> Vec<Finding> {
+    let start = Instant::now();
+    let told = Python::try_attach(|py| question(py).map_err(|error| broken(py, &error, start)));
+    match told {
+        Some(Ok(told)) => told.into_iter().map(finding).collect(),
+        Some(Err(finding)) => vec![*finding],
+        None => Vec::new(),
+    }
 }
 
 fn foreign(place: &Place) -> Option<Foreign<'_>> {
@@ -82,7 +114,6 @@ fn program(place: &Place) -> Option<&Path> {
     }
 }
 
-/// A checker that fails must not look like a clean bill.
 fn broken(py: Python<'_>, error: &PyErr, start: Instant) -> Box<Finding> {
     let text = crate::watchdog::with(|d| Some(crate::describe::message(error.value(py), d)));
     let finding = Finding::bad(Subject::Package, "packages", Code::RuntimeInternal)
@@ -91,22 +122,17 @@ fn broken(py: Python<'_>, error: &PyErr, start: Instant) -> Box<Finding> {
     Box::new(finding.since(start))
 }
 
-fn finding((subject, ok, code, cause, message, remedy, took_us): Told) -> Finding {
-    let code = code.as_deref().and_then(Code::from_code);
-    let mut found = match (ok, code) {
-        (false, Some(Code::CheckPlatform)) => {
-            Finding::bad(Subject::Platform, subject, Code::CheckPlatform)
-        }
-        (false, code) => Finding::bad(
-            Subject::Package,
-            subject,
-            code.unwrap_or(Code::CheckPackageMissing),
-        ),
-        (true, _) => Finding::ok(Subject::Package, subject, ""),
-    };
-    (found.message, found.cause, found.remedy) = (message, cause, remedy);
-    found.took_us = took_us;
-    found
+fn finding((kind, subject, ok, code, cause, message, remedy, took_us): Told) -> Finding {
+    Finding {
+        kind,
+        subject,
+        ok,
+        code: code.as_deref().and_then(Code::from_code),
+        cause,
+        message,
+        remedy,
+        took_us,
+    }
 }
 
 /// Imports every required package that is installed, each in a process of its own.
@@ -145,8 +171,38 @@ pub(crate) fn check_manifest<'py>(
     let parsed = manifest::parsed(source)?;
     let bound = Duration::try_from_secs_f64(import_timeout).unwrap_or(Duration::from_secs(60));
     let findings = py.detach(|| whole(&parsed.manifest, deep.then_some(bound), progress));
+    listed(py, &findings)
+}
+
+/// All findings about the GPU alone; about torch as well where `dependencies` name it. Quick: no
+/// manifest is read for it, and without torch nothing is imported.
+#[pyfunction]
+#[pyo3(signature = (dependencies=Vec::new()))]
+pub(crate) fn check_gpu(py: Python<'_>, dependencies: Vec<String>) -> PyResult<Bound<'_, PyList>> {
+    let mut manifest = Manifest::host("check");
+    (manifest.kind, manifest.requires_gpu) = (Kind::Python, true);
+    manifest.dependencies = dependencies;
+    let options = |manifest| surroundings::options(manifest, &Place::Host);
+    let findings = py.detach(|| check::check_with(&manifest, &options(&manifest)));
+    listed(py, &findings)
+}
+
+/// The first bytes of a file, its length, and whether it holds nothing but zeros; or why there is no
+/// such file. A storage that does not answer is given up after a bound.
+#[pyfunction]
+pub(crate) fn read_head(
+    py: Python<'_>,
+    path: PathBuf,
+) -> (Bound<'_, PyBytes>, u64, bool, Option<String>) {
+    match py.detach(|| check::read_head(&path)) {
+        Ok(head) => (PyBytes::new(py, &head.bytes), head.length, head.blank, None),
+        Err(why) => (PyBytes::new(py, b""), 0, false, Some(why)),
+    }
+}
+
+fn listed<'py>(py: Python<'py>, findings: &[Finding]) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
-    for finding in &findings {
+    for finding in findings {
         list.append(convert::serialised(py, finding)?)?;
     }
     Ok(list)
@@ -160,13 +216,17 @@ fn whole(manifest: &Manifest, deep: Option<Duration>, progress: Option<Py<PyAny>
         ..ModelOptions::default()
     };
     let mut findings = check::check_with(manifest, &options);
-    if manifest.kind != Kind::Node {
-        findings.extend(in_place(manifest, &place));
-        findings.extend(
-            deep.map(|bound| imported(manifest, &place, bound))
-                .unwrap_or_default(),
-        );
+    findings.extend(match manifest.kind {
+        Kind::Python => code(manifest, &place),
+        _ => check::check_beyond(manifest),
+    });
+    if manifest.kind == Kind::Node {
+        findings.extend(check::check_node_packages(manifest, None));
+        return findings;
     }
+    findings.extend(in_place(manifest, &place));
+    let deep = deep.map(|bound| imported(manifest, &place, bound));
+    findings.extend(deep.unwrap_or_default());
     findings
 }
 

@@ -4,7 +4,7 @@ use super::facts::{Interpreter, interpreter};
 use super::site::PythonSite;
 use super::{packages, torch};
 use crate::names;
-use plugward_core::check::{CheckOptions, Finding, Surroundings, TorchAsk};
+use plugward_core::check::{CheckOptions, Finding, Surroundings, TorchAsk, uses_torch};
 use plugward_core::manifest::{Kind, Manifest};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -79,7 +79,7 @@ fn host_site(py: Python<'_>) -> PyResult<Option<PythonSite>> {
 /// The options of the core's checks in a place.
 pub(super) fn options(manifest: &Manifest, place: &Place) -> CheckOptions {
     let mut options = CheckOptions::default();
-    if !manifest.requires_gpu {
+    if !manifest.requires_gpu || !uses_torch(manifest) {
         return options;
     }
     // A native plugin may have been given a libtorch of its own; a Python plugin imports torch.

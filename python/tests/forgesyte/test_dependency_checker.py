@@ -100,12 +100,47 @@ def test_model_files(checker: DependencyChecker, tmp_path: Path) -> None:
         b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n",
         b"<!DOCTYPE html>\n<html><body>404: not found</body></html>",
         b"PK\x03\x04" + b"a zip file that was cut off" * 20,
+        bytes(99),
+        bytes(1 << 20),
+        bytes(range(129, 228)),
     ],
 )
 def test_what_is_visibly_no_model(checker: DependencyChecker, tmp_path: Path, content: bytes) -> None:
     model = tmp_path / "model.pt"
     model.write_bytes(content)
     assert not checker.check_model_file(model)
+
+
+NODE = b"\x0a\x01x\x12\x01y\x22\x04Relu"
+GRAPH = b"\x0a" + bytes([len(NODE)]) + NODE + b"\x12\x01g"
+ONNX = b"\x08\x08\x3a" + bytes([len(GRAPH)]) + GRAPH + b"\x42\x04\x0a\x00\x10\x0d"
+SAFETENSORS = b'{"w":{"dtype":"F32","shape":[64],"data_offsets":[0,256]}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [
+        ("model.safetensors", len(SAFETENSORS).to_bytes(8, "little") + SAFETENSORS + bytes(range(256))),
+        ("model.onnx", ONNX),
+    ],
+)
+def test_a_model_that_was_cut_off(checker: DependencyChecker, tmp_path: Path, name: str, whole: bytes) -> None:
+    model = tmp_path / name
+    model.write_bytes(whole)
+    assert checker.check_model_file(model)
+    for length in (len(whole) // 2, len(whole) - 1):
+        model.write_bytes(whole[:length])
+        assert not checker.check_model_file(model), length
+
+
+def test_a_model_is_not_read_on_the_callers_thread(
+    checker: DependencyChecker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "model.pt"
+    model.write_bytes(b"any bytes of a format that nobody knows")
+    for name in ("is_file", "open", "stat"):
+        monkeypatch.setattr(Path, name, lambda *_: pytest.fail("a dead mount would hang here"))
+    assert checker.check_model_file(model)
 
 
 def test_a_whole_archive_is_a_model(checker: DependencyChecker, tmp_path: Path) -> None:
@@ -139,6 +174,10 @@ def test_manifests(checker: DependencyChecker) -> None:
         assert checker.validate_plugin_manifest(manifest)["available"]
         gpu.assert_called_once_with()
     assert checker.validate_plugin_manifest({"dependencies": ["no_such_package"]})["missing"] == ["no_such_package"]
+    for key in ("models", "dependencies"):
+        answer = checker.validate_plugin_manifest({key: 5})
+        assert (answer["available"], answer["missing"]) == (False, [key])
+        assert f"{key} must be a list or a mapping, not int" in answer["reason"]
     assert checker.validate_plugin_manifest({})["available"]
     assert checker.validate_plugin_manifest(None)["available"]
 

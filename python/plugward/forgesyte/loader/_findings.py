@@ -8,7 +8,10 @@ from typing import Any
 from plugward import _native
 
 RECOGNISED = (b"PK\x03\x04", b"GGUF", b"<")
-"""How files begin of which more can be said: archives that may be damaged, web pages in the place of a model."""
+"""How texts and files begin of which more can be said: archives that may be damaged, web pages in a model's place."""
+TEXT = frozenset(b"\t\n\r" + bytes(range(0x20, 0x7F)))
+LOOKED_AT = 512
+"""Bytes by which a text is told from a model."""
 
 
 def driver_sees_a_gpu() -> bool:
@@ -24,16 +27,23 @@ def requirement_problem(requirement: str) -> str | None:
 def model_problem(path: str | Path, read_bytes: int) -> str | None:
     """Why a model file cannot be used; None where nothing speaks against it."""
     try:
-        if not Path(path).is_file():
-            return "there is no such file"
-        with Path(path).open("rb") as file:
-            head = file.read(max(read_bytes, 4))
+        place = Path(path).absolute()
+        head, length, blank, problem = _native.read_head(place)
     except (OSError, TypeError, ValueError) as error:
         return f"it cannot be read: {error}"
-    if len(head) < max(read_bytes, 1):
-        return f"it has only {len(head)} bytes"
-    model = {"path": str(Path(path).absolute()), "format": None if head.startswith(RECOGNISED) else "unknown"}
+    if problem is not None:
+        return problem
+    if length < max(read_bytes, 1):
+        return f"it has only {length} bytes"
+    if blank:
+        return "it holds nothing but zeros"
+    model = {"path": str(place), "format": None if _is_telling(head) else "unknown"}
     return next(iter(_problems("model", models={"model": model})), None)
+
+
+def _is_telling(head: bytes) -> bool:
+    """Whether the file's ending and its bytes say what should be in it; a text stands for any model, as before."""
+    return head.startswith(RECOGNISED) or not all(byte in TEXT for byte in head[:LOOKED_AT])
 
 
 def _problems(kind: str, **needs: Any) -> list[str]:

@@ -106,31 +106,41 @@ class DependencyChecker:
         return result
 
     def _check(self, packages: Iterable[str] | None, gpu: bool, models: Models | None) -> DependencyCheckResult:
-        absent = [str(package) for package in _names(packages) if not self.check_python_package(package)]
+        names, paths = _names(packages), _paths(models)
+        absent = [str(package) for package in names or () if not self.check_python_package(package)]
         reasons = [f"Missing package {name} (install: pip install '{name}')" for name in absent]
+        for key, found, given in (("dependencies", names, packages), ("models", paths, models)):
+            if found is None:
+                absent.append(key)
+                reasons.append(f"{key} must be a list or a mapping, not {type(given).__name__}")
         gpu_available = self.check_gpu() if gpu else False
         if gpu and not gpu_available:
             absent.append("GPU")
             reasons.append(NO_GPU)
-        for path in _paths(models):
+        for path in paths or ():
             if not self.check_model_file(path):
                 absent.append(str(path))
                 reasons.append(f"Model file missing or not readable: {path}")
         return DependencyCheckResult(not absent, "; ".join(reasons) or None, gpu_available, absent)
 
 
-def _names(packages: Iterable[str] | None) -> list[str]:
+def _names(packages: object) -> list[str] | None:
+    """The requirements; None for what cannot hold any."""
     if packages is None:
         return []
-    return [packages] if isinstance(packages, str) else list(packages)
+    if isinstance(packages, str):
+        return [packages]
+    return list(packages) if isinstance(packages, Iterable) else None
 
 
-def _paths(models: Models | None) -> list[str | Path]:
-    """The paths of `[path, ...]`, `{name: path}` and `{name: {"path": path}}`."""
+def _paths(models: object) -> list[str | Path] | None:
+    """The paths of `[path, ...]`, `{name: path}` and `{name: {"path": path}}`; None for what cannot hold any."""
     if models is None:
         return []
     if isinstance(models, (str, Path)):
         return [models]
+    if not isinstance(models, Iterable):
+        return None
     listed: Iterable[Any] = models.values() if isinstance(models, Mapping) else models
     return [model["path"] if isinstance(model, Mapping) and "path" in model else model for model in listed]
 

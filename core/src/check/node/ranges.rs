@@ -4,7 +4,7 @@ use semver::{Version, VersionReq};
 
 /// How a version stands to a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Range {
+pub(super) enum Range {
     /// Inside, or not to be judged: a tag, a URL, a path.
     Fits,
     /// Outside.
@@ -14,7 +14,7 @@ pub(crate) enum Range {
 }
 
 /// Whether a version is in an npm range.
-pub(crate) fn fits(version: &str, range: &str) -> Range {
+pub(super) fn fits(version: &str, range: &str) -> Range {
     // `npm:other@^1` is an alias: the range stands behind the last `@`.
     let range = match range.strip_prefix("npm:") {
         Some(alias) => alias.rsplit_once('@').map_or("*", |(_, range)| range),
