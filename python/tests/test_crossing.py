@@ -40,7 +40,7 @@ class Plugin:
     name = "cross"
 
     def __init__(self):
-        names = ("echo", "told", "scalars", "others", "record", "model", "bad", "viewed", "many", "nan")
+        names = ("echo", "told", "failed", "scalars", "others", "record", "model", "bad", "viewed", "many", "nan")
         self.tools = {name: getattr(self, name) for name in names}
         schema = {"type": "object", "properties": {"x": {"type": "number", "minimum": 0}}}
         self.tools["checked"] = {"handler": self.echo, "input_schema": schema}
@@ -49,6 +49,7 @@ class Plugin:
     def echo(self, **args): return args
     def told(self, x): return repr(x)
     def nan(self): return math.nan
+    def failed(self): return {1: 2, "error": "no luck"}
 
     def scalars(self):
         import numpy as np
@@ -164,6 +165,28 @@ def test_a_schema_still_means_something(rt: plugward.Runtime) -> None:
         assert (outcome.code, outcome.effect) == ("PW-CALL-002", "not_started")
     outcome = rt.call("cross", "promised")
     assert (outcome.code, "not finite" in (outcome.error or "")) == ("PW-CALL-004", True), outcome
+
+
+@pytest.mark.parametrize("isolation", ["inline", "thread"])
+def test_a_schema_means_the_same_without_a_process(runtime: plugward.Runtime, isolation: Any) -> None:
+    seen: list[Any] = []
+    schema = {"type": "object", "properties": {"x": {"type": "number", "minimum": 0}, "n": {"type": "integer"}}}
+    tools = {"t": lambda **args: seen.append(args)}
+    runtime.add_host("p", tools, schemas={"t": {"input_schema": schema}}, isolation=isolation)
+    for fits in ({"x": math.inf}, {"x": np.float32(0.5), "n": np.int64(3)}, {"n": 2**70}):
+        assert runtime.call("p", "t", fits).ok
+        assert seen.pop() == fits
+    for unfit in ({"x": math.nan}, {"x": np.float32(-1)}, {"n": math.inf}, {"x": -(2**70)}):
+        assert runtime.call("p", "t", unfit).code == "PW-CALL-002"
+    assert not seen
+
+
+def test_a_result_with_other_keys_still_reports_its_error(folder: Path) -> None:
+    with plugward.Runtime(logging=False) as rt:
+        (report,) = rt.load(str(write(folder, "failing", error_field="error")))
+        assert report.ok, report.error
+        outcome = rt.call("failing", "failed")
+        assert (outcome.code, outcome.error) == ("PW-CALL-016", "no luck")
 
 
 def test_the_order_of_a_dict_is_kept(rt: plugward.Runtime) -> None:
