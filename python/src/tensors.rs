@@ -91,13 +91,35 @@ impl Pinned {
     }
 }
 
-/// A view's letter, its numbers' kind, and the letters of the same kind that name their own size.
-const LETTERS: [(u8, &str, &[(u8, &str)]); 5] = [
-    (0, "bhilqn", &[(8, "b"), (16, "h"), (32, "i"), (64, "q")]),
-    (1, "BcHILQN", &[(8, "B"), (16, "H"), (32, "I"), (64, "Q")]),
-    (2, "fd", &[(32, "f"), (64, "d")]),
-    (6, "?", &[(8, "?")]),
-    (2, "e", &[]),
+/// Letters of one kind of number, and those of them that stand for each number of bits.
+struct Letters {
+    code: u8,
+    all: &'static str,
+    sized: &'static [(u8, &'static str)],
+}
+
+/// What a memoryview can be cast to. Half floats cannot.
+const LETTERS: [Letters; 4] = [
+    Letters {
+        code: 0,
+        all: "bhilqn",
+        sized: &[(8, "b"), (16, "h"), (32, "i"), (64, "q")],
+    },
+    Letters {
+        code: 1,
+        all: "BcHILQN",
+        sized: &[(8, "B"), (16, "H"), (32, "I"), (64, "Q")],
+    },
+    Letters {
+        code: 2,
+        all: "fd",
+        sized: &[(32, "f"), (64, "d")],
+    },
+    Letters {
+        code: 6,
+        all: "?",
+        sized: &[(8, "?")],
+    },
 ];
 
 /// The letter that a view of this format has at the other end, and the code of its numbers.
@@ -113,13 +135,13 @@ fn letter_of(format: &str, bits: u8) -> Option<(String, u8)> {
     let native = format.strip_prefix('@').unwrap_or(format);
     let single = |text: &str| Some(text.chars().next()?).filter(|c| text.len() == c.len_utf8());
     let letter = single(ordered.unwrap_or(native))?;
-    let (code, _, sized) = LETTERS.iter().find(|(_, all, _)| all.contains(letter))?;
-    let as_sized = || sized.iter().find(|(n, _)| *n == bits).map(|(_, l)| *l);
-    match ordered {
-        Some(_) => Some((as_sized()?.to_owned(), *code)),
-        None if sized.is_empty() => None,
-        None => Some((letter.to_string(), *code)),
-    }
+    let kind = LETTERS.iter().find(|kind| kind.all.contains(letter))?;
+    let as_sized = || kind.sized.iter().find(|(n, _)| *n == bits).map(|(_, l)| *l);
+    let told = match ordered {
+        Some(_) => as_sized()?.to_owned(),
+        None => letter.to_string(),
+    };
+    Some((told, kind.code))
 }
 
 fn memoryview(object: &Bound<'_, PyAny>) -> PyResult<Found> {
