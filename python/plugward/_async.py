@@ -99,7 +99,7 @@ async def _turn(
     """Wait for a turn at a plugin that is full, as one of at most `queue`."""
     plugin, tool, _, deadline_ms, _ = ask
     if waiting[plugin] >= queue:
-        return runtime._no_turn(plugin, tool, False)
+        return runtime._no_turn(plugin, tool, deadline_ms, False)
     loop = asyncio.get_running_loop()
     until = None if deadline_ms is None else loop.time() + deadline_ms / 1e3
     nap = FIRST_NAP
@@ -112,7 +112,7 @@ async def _turn(
             if not isinstance(begun, int):
                 return begun
             if until is not None and loop.time() >= until:
-                return runtime._no_turn(plugin, tool, True)
+                return runtime._no_turn(plugin, tool, deadline_ms, True)
     finally:
         waiting[plugin] -= 1
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import os
 import traceback
 from collections.abc import Callable, Mapping
+from enum import Enum
 from types import TracebackType
 from typing import Any
 
@@ -91,13 +93,25 @@ def _members(error: BaseException, message_of: Callable[[BaseException], str]) -
 
 
 def plain(value: Any) -> Any:
-    """Plain data of a result that `json` does not know: pydantic models, numpy arrays and numbers, sets, bytes."""
+    """Plain data of a result that `json` does not know.
+
+    Pydantic models and dataclasses are dumped, arrays are lists (of lists) and numpy's numbers Python's, bytes are
+    base64, sets are sorted lists, members of enumerations their values, paths their text.
+    """
     for method in ("model_dump", "tolist", "isoformat", "_asdict"):
         found = getattr(value, method, None)
         if callable(found):
             return found()
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(type(value), "__dataclass_fields__"):
+        import dataclasses
+
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)
     if isinstance(value, (bytes, bytearray, memoryview)):

@@ -68,23 +68,31 @@ def _safely(data: dict[str, Any]) -> tuple[str | None, str]:
 def _converted(data: dict[str, Any]) -> str:
     try:
         return json.dumps(data, allow_nan=False, default=plain)
-    except ValueError:
-        return json.dumps(_finite(data), allow_nan=False, default=plain)
+    except (TypeError, ValueError):  # a key of numpy's, or a number that is not finite
+        return json.dumps(_finite(data), allow_nan=False)
 
 
 def _finite(value: Any, depth: int = 0) -> Any:
-    """JSON has no NaN and no infinity: they become null."""
+    """JSON has no NaN and no infinity: they become null. Keys are text, as `json` writes the keys that it knows."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if depth > 64:
         raise ValueError("the result is nested too deeply, or contains itself")
     if isinstance(value, dict):
-        return {str(key): _finite(item, depth + 1) for key, item in value.items()}
+        return {_key(key): _finite(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(item, depth + 1) for item in value]
     if isinstance(value, (str, int, bool, type(None))):
         return value
     return _finite(plain(value), depth + 1)
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return key
+    if isinstance(key, (int, float, type(None))):
+        return json.dumps(key)
+    return _key(plain(key))
 
 
 def _unserialisable(data: dict[str, Any], why: str) -> Text:

@@ -19,7 +19,7 @@ from plugward import _native
 NOTES = "PLUGWARD_FORK_NOTES"
 """What was left out before, over an `exec` of this program."""
 
-OURS = ("plugward._loading", "plugward._describe", "plugward._importing", "plugward.errors")
+OURS = ("plugward._loading", "plugward._crossing", "plugward._describe", "plugward._importing", "plugward.errors")
 """What every worker imports."""
 
 

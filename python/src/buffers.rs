@@ -1,265 +1,25 @@
-//! Arrays and bytes that travel beside JSON to and from worker processes, without pickle.
+//! Arrays and bytes that have travelled beside JSON, without pickle, made Python objects again.
 //!
-//! In the host they are looked at where they lie and copied once, into shared memory. In the worker a
-//! tool sees them there, read-only; an array that it keeps keeps its memory from being used again.
+//! In the host they were looked at where they lie and copied once, into shared memory (`tensors.rs`). In the
+//! worker a tool sees them there, read-only; an array that it keeps keeps its memory from being used again.
 //! What comes back is copied once out of the shared memory, so that no worker can change it later.
 //!
 //! An array's memory is lent to numpy by `__array_interface__`, because the buffer protocol is no part
-//! of the stable ABI of Python 3.10.
+//! of the stable ABI of Python 3.10. Where there is no numpy an array becomes a memoryview.
 
-#![allow(
-    unsafe_code,
-    reason = "__array_interface__: one of the named unsafe addresses"
-)]
-
-use crate::convert::{self, Converted};
+use crate::convert::{self, loaded_numpy};
 use crate::names;
+use crate::tensors::{KINDS, ORDER};
 use plugward_abi::DType;
-use plugward_core::call::{Data, OwnedTensor, TensorView, buffer_mark, read_mark};
-use pyo3::exceptions::{PyBufferError, PyValueError};
+use plugward_core::call::{OwnedTensor, TensorView, read_items, read_mark, read_number};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyTuple};
 use serde_json::Value;
 use std::any::Any;
 use std::cell::RefCell;
 use std::sync::Arc;
-
-/// A value, what travels beside it, and where something stands that cannot travel.
-pub(crate) struct Packed {
-    pub value: Value,
-    pub tensors: Vec<OwnedTensor>,
-    pub opaque: Vec<String>,
-}
-
-/// Converts what can be converted: JSON data, bytes, arrays.
-pub(crate) fn pack(object: &Bound<'_, PyAny>) -> Packed {
-    let Converted { mut value, opaque } = convert::to_value(object);
-    let mut tensors = Vec::new();
-    let mut left = Vec::new();
-    for pointer in opaque {
-        let found = at(object, &pointer).and_then(|item| tensor(&item));
-        match (found, value.pointer_mut(&pointer)) {
-            (Ok((tensor, form)), Some(place)) => {
-                *place = buffer_mark(tensors.len(), form);
-                tensors.push(tensor);
-            }
-            _ => left.push(pointer),
-        }
-    }
-    Packed {
-        value,
-        tensors,
-        opaque: left,
-    }
-}
-
-/// The object at a JSON pointer.
-fn at<'py>(object: &Bound<'py, PyAny>, pointer: &str) -> PyResult<Bound<'py, PyAny>> {
-    let mut here = object.clone();
-    for step in pointer.split('/').skip(1) {
-        let step = step.replace("~1", "/").replace("~0", "~");
-        here = match here.cast::<PyDict>() {
-            Ok(dict) => dict
-                .get_item(&step)?
-                .ok_or_else(|| PyValueError::new_err(step))?,
-            Err(_) => here.get_item(step.parse::<usize>()?)?,
-        };
-    }
-    Ok(here)
-}
-
-/// Below this a copy costs less than holding somebody else's object.
-const SMALL: usize = 4 << 10;
-
-/// A Python object's bytes where they lie; the object is held.
-struct Pinned {
-    _owner: Py<PyAny>,
-    at: usize,
-    len: usize,
-}
-
-impl AsRef<[u8]> for Pinned {
-    fn as_ref(&self) -> &[u8] {
-        if self.len == 0 {
-            return &[];
-        }
-        // SAFETY: the word of bytes, bytearray or numpy on an object that is alive and, by the export
-        // that is held, keeps its size. Another thread may write to them meanwhile, as it may during
-        // any copy that numpy makes.
-        unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance(self.at), self.len) }
-    }
-}
-
-fn pinned(owner: &Bound<'_, PyAny>, at: usize, len: usize) -> Pinned {
-    Pinned {
-        _owner: owner.clone().unbind(),
-        at,
-        len,
-    }
-}
-
-impl Pinned {
-    fn data(self) -> Data {
-        Data::Elsewhere(Arc::new(self))
-    }
-
-    fn small_or_data(self) -> Data {
-        match self.len {
-            0..SMALL => self.as_ref().to_vec().into(),
-            _ => self.data(),
-        }
-    }
-}
-
-fn tensor(object: &Bound<'_, PyAny>) -> PyResult<(OwnedTensor, &'static str)> {
-    let plain = |data: Data| OwnedTensor {
-        dtype: DType::U8,
-        shape: vec![data.len() as i64],
-        data,
-    };
-    if let Ok(bytes) = object.cast::<PyBytes>() {
-        let place = bytes.as_bytes();
-        let held = pinned(object, place.as_ptr().expose_provenance(), place.len());
-        return Ok((plain(held.small_or_data()), "bytes"));
-    }
-    if let Ok(bytes) = object.cast::<PyByteArray>() {
-        // As long as the view lives, the array cannot be resized.
-        let view = PyMemoryView::from(object)?;
-        let at = bytes.data().expose_provenance();
-        let held = pinned(&view, at, bytes.len());
-        return Ok((plain(held.small_or_data()), "bytearray"));
-    }
-    if object.is_instance_of::<PyMemoryView>() {
-        return Ok((plain(memoryview(object)?), "memoryview"));
-    }
-    array(object).map(|tensor| (tensor, "array"))
-}
-
-/// Numpy, where the host or the plugin uses it already: only to find an address it is not imported.
-fn loaded_numpy<'py>(py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-    let modules = py.import("sys").ok()?.getattr("modules").ok()?;
-    modules.get_item("numpy").ok().filter(|m| !m.is_none())
-}
-
-fn memoryview(object: &Bound<'_, PyAny>) -> PyResult<Data> {
-    let compact = object.getattr("c_contiguous")?.is_truthy()?;
-    let len: usize = object.getattr("nbytes")?.extract()?;
-    match loaded_numpy(object.py()).filter(|_| compact && len >= SMALL) {
-        Some(numpy) => {
-            let flat = object.call_method1("cast", ("B",))?;
-            let array = numpy.call_method1("frombuffer", (flat, "u1"))?;
-            Ok(pinned(&array, address(&array)?, len).data())
-        }
-        None => {
-            let bytes = object.call_method0("tobytes")?.cast_into::<PyBytes>()?;
-            Ok(bytes.as_bytes().to_vec().into())
-        }
-    }
-}
-
-/// A numpy array, or anything on the CPU that speaks DLPack.
-fn array(object: &Bound<'_, PyAny>) -> PyResult<OwnedTensor> {
-    let ndarray = names::ndarray(object.py())?;
-    if object.is_exact_instance(ndarray)
-        && let Some(plain) = plain_array(object)?
-    {
-        return Ok(plain);
-    }
-    let numpy = object.py().import("numpy")?;
-    let array = match object.is_instance(ndarray)? {
-        true => object.clone(),
-        false if object.hasattr("__dlpack__")? => numpy.call_method1("from_dlpack", (object,))?,
-        false => return Err(PyValueError::new_err("no array")),
-    };
-    let native = array
-        .getattr("dtype")?
-        .call_method1("newbyteorder", ("=",))?;
-    let array = numpy.call_method1("ascontiguousarray", (&array, &native))?;
-    let shape: Vec<i64> = object
-        .getattr("shape")?
-        .extract()
-        .or_else(|_| array.getattr("shape")?.extract())?;
-    let dtype = dtype(&native)?;
-    let len: usize = array.getattr("nbytes")?.extract()?;
-    // Always where it lies: it may lie in a lease.
-    let data = pinned(&array, address(&array)?, len).data();
-    Ok(OwnedTensor { dtype, shape, data })
-}
-
-/// An array that is contiguous and in this machine's byte order, read in one go.
-fn plain_array(array: &Bound<'_, PyAny>) -> PyResult<Option<OwnedTensor>> {
-    let py = array.py();
-    let interface = array
-        .getattr(intern!(py, "__array_interface__"))?
-        .cast_into::<PyDict>()?;
-    let field = |name: &'static str| {
-        let found = interface.get_item(PyString::intern(py, name))?;
-        found.ok_or_else(|| PyBufferError::new_err(name))
-    };
-    let compact = field("strides")?.is_none();
-    let typestr = field("typestr")?.cast_into::<PyString>()?;
-    let Some(dtype) = plain_type(&typestr.to_string_lossy()).filter(|_| compact) else {
-        return Ok(None);
-    };
-    let shape: Vec<i64> = field("shape")?.extract()?;
-    let place = field("data")?.cast_into::<PyTuple>()?;
-    let count: i64 = shape.iter().product();
-    let len = count as usize * usize::from(dtype.bits / 8);
-    let data = pinned(array, place.get_item(0)?.extract()?, len).data();
-    Ok(Some(OwnedTensor { dtype, shape, data }))
-}
-
-/// `<f4` and the like, where the order is this machine's.
-fn plain_type(typestr: &str) -> Option<DType> {
-    let mut letters = typestr.chars();
-    let order = letters.next()?;
-    let kind = letters.next()?;
-    let bytes: u8 = letters.as_str().parse().ok()?;
-    let (_, code) = KINDS.iter().find(|(name, _)| *name == kind)?;
-    let bits = bytes.checked_mul(8)?;
-    ([ORDER, '|'].contains(&order)).then_some(DType {
-        code: *code,
-        bits,
-        lanes: 1,
-    })
-}
-
-/// This machine's byte order, as numpy writes it.
-const ORDER: char = if cfg!(target_endian = "little") {
-    '<'
-} else {
-    '>'
-};
-
-/// Where a contiguous array lies.
-fn address(array: &Bound<'_, PyAny>) -> PyResult<usize> {
-    let interface = array
-        .getattr("__array_interface__")?
-        .cast_into::<PyDict>()?;
-    let place = interface
-        .get_item("data")?
-        .ok_or_else(|| PyBufferError::new_err("no data"))?
-        .cast_into::<PyTuple>()?;
-    place.get_item(0)?.extract()
-}
-
-/// DLPack's numbers for numpy's kinds.
-const KINDS: [(char, u8); 5] = [('i', 0), ('u', 1), ('f', 2), ('c', 5), ('b', 6)];
-
-pub(crate) fn dtype(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
-    let kind: char = dtype.getattr("kind")?.extract()?;
-    let bytes: u8 = dtype.getattr("itemsize")?.extract()?;
-    let found = KINDS.iter().find(|(name, _)| *name == kind);
-    let (_, code) = found.ok_or_else(|| PyValueError::new_err("no plain numbers"))?;
-    let bits = bytes.checked_mul(8);
-    let bits = bits.ok_or_else(|| PyValueError::new_err("too wide"))?;
-    Ok(DType {
-        code: *code,
-        bits,
-        lanes: 1,
-    })
-}
 
 /// Where an array comes from that is to become a Python object.
 #[derive(Clone, Copy)]
@@ -288,12 +48,24 @@ impl<'a> Beside<'a> {
     }
 }
 
-/// The reverse of [`pack`].
-pub(crate) fn unpack<'py>(
-    py: Python<'py>,
-    value: &Value,
-    beside: Beside<'_>,
-) -> PyResult<Bound<'py, PyAny>> {
+/// Why no object could be made.
+pub(crate) enum Unfit {
+    /// This interpreter cannot hold it.
+    Here(String),
+    /// A mistake of ours.
+    Wrong(PyErr),
+}
+
+impl From<PyErr> for Unfit {
+    fn from(error: PyErr) -> Self {
+        Self::Wrong(error)
+    }
+}
+
+type Made<'py> = Result<Bound<'py, PyAny>, Unfit>;
+
+/// The reverse of `pack`.
+pub(crate) fn unpack<'py>(py: Python<'py>, value: &Value, beside: Beside<'_>) -> Made<'py> {
     match value {
         Value::Object(map) => {
             if let Some((number, form)) = read_mark(map)
@@ -301,9 +73,21 @@ pub(crate) fn unpack<'py>(
             {
                 return one.object(py, form);
             }
+            if let Some(text) = read_number(map) {
+                return Ok(convert::marked_number(py, text)?);
+            }
             let dict = PyDict::new(py);
-            for (key, item) in map {
-                dict.set_item(key, unpack(py, item, beside)?)?;
+            match read_items(map) {
+                Some(pairs) => {
+                    for (key, item) in pairs {
+                        dict.set_item(unpack(py, key, beside)?, unpack(py, item, beside)?)?;
+                    }
+                }
+                None => {
+                    for (key, item) in map {
+                        dict.set_item(key, unpack(py, item, beside)?)?;
+                    }
+                }
             }
             Ok(dict.into_any())
         }
@@ -314,7 +98,7 @@ pub(crate) fn unpack<'py>(
             }
             Ok(list.into_any())
         }
-        plain => convert::to_python(py, plain),
+        plain => Ok(convert::to_python(py, plain)?),
     }
 }
 
@@ -326,26 +110,81 @@ impl One<'_> {
         }
     }
 
-    fn object<'py>(self, py: Python<'py>, form: &str) -> PyResult<Bound<'py, PyAny>> {
-        match form {
-            "bytes" => Ok(PyBytes::new(py, self.bytes()).into_any()),
-            "bytearray" => Ok(PyByteArray::new(py, self.bytes()).into_any()),
-            "memoryview" => self.memoryview(py),
-            _ => self.memory()?.array(py),
+    fn kind(&self) -> (DType, Vec<i64>) {
+        match self {
+            One::Owned(tensor) => (tensor.dtype, tensor.shape.clone()),
+            One::View(view) => (view.dtype, view.shape.to_vec()),
         }
     }
 
-    fn memoryview<'py>(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        if py.import("numpy").is_ok() {
-            let array = self.memory()?.array(py)?;
-            return Ok(PyMemoryView::from(&array)?.into_any());
+    fn object<'py>(self, py: Python<'py>, form: &str) -> Made<'py> {
+        let (class, letter) = form.split_once(':').unwrap_or((form, ""));
+        match class {
+            "bytes" => Ok(PyBytes::new(py, self.bytes()).into_any()),
+            "bytearray" => Ok(PyByteArray::new(py, self.bytes()).into_any()),
+            "memoryview" => Ok(self.memoryview(py, letter)?),
+            "array.array" => {
+                let bytes = PyBytes::new(py, self.bytes());
+                Ok(names::typed_array(py)?.call1((letter, bytes))?)
+            }
+            _ => self.array(py),
         }
-        // Nothing else makes a view of memory that it keeps.
-        let copy = match self {
-            One::Owned(_) => PyByteArray::new(py, self.bytes()).into_any(),
-            One::View(_) => PyBytes::new(py, self.bytes()).into_any(),
+    }
+
+    fn array<'py>(self, py: Python<'py>) -> Made<'py> {
+        if names::asarray(py).is_ok() {
+            return Ok(self.memory()?.array(py)?);
+        }
+        let (dtype, shape) = self.kind();
+        self.memoryview(py, "").map_err(|error| {
+            let DType { code, bits, .. } = dtype;
+            let letter = KINDS.iter().find(|(_, c)| *c == code).map_or('?', |(k, _)| *k);
+            match error.is_instance_of::<PyTypeError>(py) {
+                true => Unfit::Here(format!(
+                    "an array of {letter}{} and shape {shape:?} takes numpy, which {} has not: install it there, \
+                     or hand over plain data",
+                    bits / 8,
+                    interpreter(py)
+                )),
+                false => Unfit::Wrong(error),
+            }
+        })
+    }
+
+    /// A view of the letter's kind, or of the array's own.
+    fn memoryview<'py>(self, py: Python<'py>, letter: &str) -> PyResult<Bound<'py, PyAny>> {
+        let (dtype, shape) = self.kind();
+        let shape = PyTuple::new(py, shape)?;
+        let is_view = matches!(self, One::View(_));
+        let memory = match loaded_numpy(py) {
+            Some(_) => self.memory()?.flat().array(py)?,
+            None if is_view => self.borrowed(py)?,
+            None => PyByteArray::new(py, self.bytes()).into_any(),
         };
-        Ok(PyMemoryView::from(&copy)?.into_any())
+        let view = names::view(py)?.call1((memory, dtype.code, dtype.bits, letter, shape))?;
+        match is_view {
+            true => view.call_method0(intern!(py, "toreadonly")),
+            false => Ok(view),
+        }
+    }
+
+    /// The memory itself, without numpy. Without ctypes either, a copy.
+    fn borrowed<'py>(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let copy = PyBytes::new(py, &[]);
+        let (at, len) = (
+            self.bytes().as_ptr().expose_provenance(),
+            self.bytes().len(),
+        );
+        if len == 0 || py.import("ctypes").is_err() {
+            let copy = if len == 0 {
+                copy
+            } else {
+                PyBytes::new(py, self.bytes())
+            };
+            return Ok(copy.into_any());
+        }
+        let keeper = Py::new(py, self.memory()?)?;
+        names::borrowed(py)?.call1((at, len, keeper))
     }
 
     fn memory(self) -> PyResult<Memory> {
@@ -365,6 +204,13 @@ impl One<'_> {
             }
         }
     }
+}
+
+/// The program of this interpreter, as a message names it.
+pub(crate) fn interpreter(py: Python<'_>) -> String {
+    let program = py.import("sys").and_then(|sys| sys.getattr("executable"));
+    let program = program.and_then(|p| p.extract::<String>());
+    program.unwrap_or_else(|_| "this interpreter".to_owned())
 }
 
 /// Memory that an array of numpy lies in; it lives as long as the array does.
@@ -395,6 +241,15 @@ impl Memory {
             shape,
             _keep: keep,
         })
+    }
+
+    /// The same bytes as nothing but bytes.
+    fn flat(mut self) -> Self {
+        let width = self.kind.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let size: i64 = width.parse().unwrap_or(1);
+        self.shape = vec![self.shape.iter().product::<i64>() * size];
+        self.kind = "|u1".to_owned();
+        self
     }
 
     /// As an array.

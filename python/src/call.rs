@@ -10,13 +10,14 @@ use crate::interrupt;
 use crate::invoke;
 use crate::names;
 use crate::outcome::Outcome;
+use crate::pack::{Way, pack};
 use crate::runtime::Runtime;
 use crate::thread;
 use crate::tool::PyTool;
 use plugward_core::call::{Args, CallOptions, Entry, Fault, Interruption, Target, Ticket};
 use plugward_core::deadline::Disarmed;
 use plugward_core::error::{Code, Error};
-use plugward_core::manifest::Isolation;
+use plugward_core::manifest::{Isolation, Kind};
 use plugward_core::runtime::{Inside, unless_replaced};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -312,7 +313,7 @@ fn foreign<'py>(
     ask: &Request<'_, 'py>,
     deadline: Option<Duration>,
 ) -> Outcome {
-    let args = match foreign_args(ask) {
+    let args = match foreign_args(runtime, ask) {
         Ok(args) => args,
         Err(error) => return Outcome::refused(ask.plugin, ask.tool, error),
     };
@@ -330,19 +331,19 @@ fn foreign<'py>(
 }
 
 /// The arguments as they cross to where the plugin runs.
-pub(crate) fn foreign_args(ask: &Request<'_, '_>) -> Result<Args, Error> {
+pub(crate) fn foreign_args(runtime: &Runtime, ask: &Request<'_, '_>) -> Result<Args, Error> {
     let Some(given) = ask.args else {
         return Ok(Args::default());
     };
-    let packed = crate::buffers::pack(given.as_any());
-    match packed.opaque.first() {
-        None => Ok(Args::from(packed.value).with_tensors(packed.tensors)),
-        Some(place) => Err(Error::new(Code::CallInvalidInput).with_message(format!(
-            "{}: at {place}: only JSON data, bytes and arrays of numbers can go to a plugin that \
-             runs outside this interpreter",
-            ask.tool
-        ))),
-    }
+    let target = runtime.core().find(name(ask.plugin)?, name(ask.tool)?)?;
+    let way = match target.plugin().manifest().kind {
+        Kind::Python => Way::ToPython,
+        _ => Way::ToOthers,
+    };
+    let packed = pack(given.as_any(), way).map_err(|refusal| {
+        Error::new(Code::CallInvalidInput).with_message(format!("{}: {refusal}", ask.tool))
+    })?;
+    Ok(Args::from(packed.value).with_tensors(packed.tensors))
 }
 
 type Reporter = std::sync::Arc<dyn Fn(u64, u64) -> bool + Send + Sync>;

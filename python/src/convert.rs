@@ -1,13 +1,109 @@
 //! Between Python objects and JSON values.
 
+use crate::{names, raw};
+use plugward_core::call::number_mark;
 use plugward_core::error::Error;
 use pyo3::IntoPyObjectExt;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use serde_json::{Map, Number, Value};
 
-/// Deeper than this, data is taken for circular.
-const DEPTH: usize = 128;
+/// Deeper than this, data is taken for circular. What reads JSON goes to 127.
+pub(crate) const DEPTH: usize = 120;
+
+/// What an object is, as far as it can be told without running any code of its own.
+pub(crate) enum Seen<'a, 'py> {
+    /// JSON, or the mark of a number that JSON has no words for.
+    Value(Value),
+    /// Text with half a surrogate pair: no Unicode.
+    Surrogates(&'a Bound<'py, PyString>),
+    Dict(&'a Bound<'py, PyDict>),
+    List(&'a Bound<'py, PyList>),
+    Tuple(&'a Bound<'py, PyTuple>),
+    Unknown,
+}
+
+/// Looks at an object.
+pub(crate) fn seen<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Seen<'a, 'py> {
+    if object.is_none() {
+        return Seen::Value(Value::Null);
+    }
+    if let Ok(text) = object.cast::<PyString>() {
+        return match text.to_str() {
+            Ok(text) => Seen::Value(Value::String(text.to_owned())),
+            Err(_) => Seen::Surrogates(text),
+        };
+    }
+    if let Ok(dict) = object.cast::<PyDict>() {
+        return Seen::Dict(dict);
+    }
+    if let Ok(list) = object.cast::<PyList>() {
+        return Seen::List(list);
+    }
+    if let Ok(tuple) = object.cast::<PyTuple>() {
+        return Seen::Tuple(tuple);
+    }
+    number(object)
+        .or_else(|| number(&numpy_scalar(object)?))
+        .map_or(Seen::Unknown, Seen::Value)
+}
+
+fn number(object: &Bound<'_, PyAny>) -> Option<Value> {
+    if let Ok(truth) = object.cast::<PyBool>() {
+        return Some(Value::Bool(truth.is_true()));
+    }
+    if let Ok(whole) = object.cast::<PyInt>() {
+        return integer(whole);
+    }
+    let float = object.cast::<PyFloat>().ok()?.value();
+    Some(match Number::from_f64(float) {
+        Some(number) => Value::Number(number),
+        None if float.is_nan() => number_mark("nan"),
+        None if float > 0.0 => number_mark("inf"),
+        None => number_mark("-inf"),
+    })
+}
+
+fn integer(number: &Bound<'_, PyInt>) -> Option<Value> {
+    if let Ok(n) = number.extract::<i64>() {
+        return Some(n.into());
+    }
+    if let Ok(n) = number.extract::<u64>() {
+        return Some(n.into());
+    }
+    let py = number.py();
+    // Not the number's own method: a class that comes from `int` may have another.
+    let format = py.get_type::<PyInt>().getattr(intern!(py, "__format__"));
+    let text = format.ok()?.call1((number, "#x")).ok()?;
+    Some(number_mark(text.cast::<PyString>().ok()?.to_str().ok()?))
+}
+
+/// Numpy, where somebody uses it already: what is no array needs no import to tell.
+pub(crate) fn loaded_numpy<'py>(py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+    let modules = py.import(intern!(py, "sys")).ok()?;
+    let modules = modules.getattr(intern!(py, "modules")).ok()?;
+    let numpy = modules.get_item(intern!(py, "numpy")).ok();
+    numpy.filter(|m| !m.is_none())
+}
+
+/// One number of numpy's as Python's own, where that has all its digits.
+fn numpy_scalar<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    let py = object.py();
+    loaded_numpy(py)?;
+    if !raw::is_subtype(object, names::generic(py).ok()?) {
+        return None;
+    }
+    let dtype = object.getattr(intern!(py, "dtype")).ok()?;
+    let kind: char = dtype.getattr(intern!(py, "kind")).ok()?.extract().ok()?;
+    let size: usize = dtype
+        .getattr(intern!(py, "itemsize"))
+        .ok()?
+        .extract()
+        .ok()?;
+    let plain = "biuf".contains(kind) && size <= 8;
+    plain.then(|| object.call_method0(intern!(py, "item")).ok())?
+}
 
 /// A value, and the JSON pointers at which the object has no JSON form.
 #[derive(Default)]
@@ -18,45 +114,38 @@ pub(crate) struct Converted {
     pub opaque: Vec<String>,
 }
 
-/// Converts what can be converted; no code of the object is run.
+/// Converts what can be converted, for a schema to look at; no code of the object is run.
 pub(crate) fn to_value(object: &Bound<'_, PyAny>) -> Converted {
     let mut opaque = Vec::new();
-    let value = Walk {
+    let walk = &mut Walk {
         opaque: &mut opaque,
         pointer: String::new(),
-    }
-    .value(object, 0);
+        circular: false,
+    };
+    let value = walk.value(object, 0);
     Converted { value, opaque }
 }
 
 struct Walk<'a> {
     opaque: &'a mut Vec<String>,
     pointer: String,
+    /// It is too deep to be looked at: nor is what is left. Two lists that hold one another twice have no end.
+    circular: bool,
 }
 
 impl Walk<'_> {
     fn value(&mut self, object: &Bound<'_, PyAny>, depth: usize) -> Value {
-        if depth > DEPTH {
+        self.circular |= depth > DEPTH;
+        if self.circular {
             return self.unknown();
         }
-        if object.is_none() {
-            Value::Null
-        } else if let Ok(text) = object.cast::<PyString>() {
-            Value::String(text.to_string_lossy().into_owned())
-        } else if object.is_exact_instance_of::<PyBool>() {
-            Value::Bool(object.is_truthy().unwrap_or(false))
-        } else if let Ok(number) = object.cast_exact::<PyInt>() {
-            integer(number).unwrap_or_else(|| self.unknown())
-        } else if let Ok(number) = object.cast::<PyFloat>() {
-            Number::from_f64(number.value()).map_or_else(|| self.unknown(), Value::Number)
-        } else if let Ok(dict) = object.cast::<PyDict>() {
-            self.object(dict, depth)
-        } else if let Ok(list) = object.cast::<PyList>() {
-            self.array(list.iter(), depth)
-        } else if let Ok(tuple) = object.cast::<PyTuple>() {
-            self.array(tuple.iter(), depth)
-        } else {
-            self.unknown()
+        match seen(object) {
+            Seen::Value(value) => value,
+            Seen::Surrogates(text) => Value::String(text.to_string_lossy().into_owned()),
+            Seen::Dict(dict) => self.object(dict, depth),
+            Seen::List(list) => self.array(list.iter(), depth),
+            Seen::Tuple(tuple) => self.array(tuple.iter(), depth),
+            Seen::Unknown => self.unknown(),
         }
     }
 
@@ -79,15 +168,16 @@ impl Walk<'_> {
     fn object(&mut self, dict: &Bound<'_, PyDict>, depth: usize) -> Value {
         let mut map = Map::with_capacity(dict.len());
         for (key, item) in dict.iter() {
-            let Ok(key) = key.cast::<PyString>() else {
-                return self.unknown();
+            let key = match seen(&key) {
+                Seen::Value(Value::String(key)) => key,
+                Seen::Surrogates(key) => key.to_string_lossy().into_owned(),
+                Seen::Value(key) => key.to_string(),
+                _ => return self.unknown(),
             };
-            let key = key.to_string_lossy().into_owned();
             if depth == 0 && is_callback(&key, &item) {
                 continue;
             }
-            let step = key.replace('~', "~0").replace('/', "~1");
-            let value = self.inside(&step, |walk| walk.value(&item, depth + 1));
+            let value = self.inside(&step(&key), |walk| walk.value(&item, depth + 1));
             map.insert(key, value);
         }
         Value::Object(map)
@@ -103,23 +193,14 @@ impl Walk<'_> {
     }
 }
 
+/// One step of a JSON pointer.
+pub(crate) fn step(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
 /// The argument that carries a callback is no part of the data.
 pub(crate) fn is_callback(key: &str, item: &Bound<'_, PyAny>) -> bool {
     key == "progress_callback" && item.is_callable()
-}
-
-fn integer(number: &Bound<'_, PyInt>) -> Option<Value> {
-    if let Ok(n) = number.extract::<i64>() {
-        return Some(n.into());
-    }
-    if let Ok(n) = number.extract::<u64>() {
-        return Some(n.into());
-    }
-    number
-        .extract::<f64>()
-        .ok()
-        .and_then(Number::from_f64)
-        .map(Value::Number)
 }
 
 /// A JSON value as Python data.
@@ -141,6 +222,17 @@ pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'
             Ok(list.into_any())
         }
         Value::Object(map) => to_dict(py, map).map(Bound::into_any),
+    }
+}
+
+/// The number that a mark stands for.
+pub(crate) fn marked_number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+    match text {
+        "nan" => f64::NAN.into_bound_py_any(py),
+        "inf" => f64::INFINITY.into_bound_py_any(py),
+        "-inf" => f64::NEG_INFINITY.into_bound_py_any(py),
+        // Base 16 has no limit on the number of digits.
+        whole => py.get_type::<PyInt>().call1((whole, 16)),
     }
 }
 

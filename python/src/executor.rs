@@ -1,11 +1,12 @@
 //! Runs one generation of a Python plugin on the core's own (JSON) path: probe calls, other doors.
 
-use crate::buffers::{Beside, pack, unpack};
+use crate::buffers::{Beside, Unfit, unpack};
 use crate::call::PROGRESS;
 use crate::fault::{Limit, classify};
 use crate::interrupt::{Hold, Interrupts, Why, Worker};
 use crate::invoke;
 use crate::names;
+use crate::pack::{Way, pack};
 use crate::progress::WorkerProgress;
 use crate::tool::PyTool;
 use crate::watchdog;
@@ -148,7 +149,13 @@ fn on_values(
     worker: &Arc<Worker>,
 ) -> std::result::Result<Reply, Fault> {
     let internal = |e: PyErr| crate::call::internal(py, &e).fault;
-    let given = unpack(py, call.args.value(), beside).map_err(internal)?;
+    let given = unpack(py, call.args.value(), beside).map_err(|unfit| match unfit {
+        Unfit::Here(why) => {
+            let text = format!("{}: {why}", call.tool.spec.id);
+            Fault::Error(Error::new(Code::CallInvalidInput).with_message(text))
+        }
+        Unfit::Wrong(error) => internal(error),
+    })?;
     let kwargs = given.cast::<PyDict>().map_err(|_| Fault::RefusedInput {
         message: "the arguments must be an object".to_owned(),
     })?;
@@ -189,21 +196,16 @@ fn on_values(
         watchdog::with(|dog| Some(classify(raised, tool, Limit::none(), dog).fault))
             .unwrap_or(Fault::Cancelled)
     })?;
-    let found = pack(&value);
-    match found.opaque.first() {
-        None => Ok(Reply {
-            value: found.value,
-            tensors: found.tensors,
-        }),
-        Some(place) => Err(Fault::Error(
-            Error::new(Code::CallUnserializable).with_message(format!(
-                "the result of {}.{} has no JSON form at {}",
-                call.plugin,
-                call.tool.spec.id,
-                if place.is_empty() { "the top" } else { place }
-            )),
-        )),
-    }
+    let packed = pack(&value, Way::Back).map_err(|refusal| {
+        Fault::Error(Error::new(Code::CallUnserializable).with_message(format!(
+            "the result of {}.{} cannot be handed over: {refusal}",
+            call.plugin, call.tool.spec.id
+        )))
+    })?;
+    Ok(Reply {
+        value: packed.value,
+        tensors: packed.tensors,
+    })
 }
 
 /// A step of loading: `(value, None)` or `(None, (code, message, traceback))`.

@@ -1,8 +1,9 @@
 //! Arrays in a worker's memory that a host fills in place.
 
-use crate::buffers::{Memory, dtype};
+use crate::buffers::Memory;
 use crate::error::{OrRaise, exception};
 use crate::runtime::Runtime;
+use crate::tensors::dtype;
 use plugward_core::error::{Code, Error};
 use plugward_core::worker::Lease as CoreLease;
 use pyo3::exceptions::PyValueError;

@@ -26,6 +26,7 @@ mod manifest;
 mod meeting;
 mod names;
 mod outcome;
+mod pack;
 mod pending;
 #[cfg(target_os = "linux")]
 mod preload;
@@ -35,6 +36,7 @@ mod report;
 mod runtime;
 mod sandbox;
 mod steps;
+mod tensors;
 mod thread;
 mod tool;
 mod watchdog;

@@ -138,8 +138,8 @@ impl Mailbox {
         ask: &Request<'_, 'py>,
     ) -> PyResult<Sent> {
         let over = |outcome| Py::new(py, outcome).map(Sent::Over);
-        let prepared =
-            call::deadline(ask.deadline_ms).and_then(|d| Ok((d, call::foreign_args(ask)?)));
+        let prepared = call::deadline(ask.deadline_ms)
+            .and_then(|d| Ok((d, call::foreign_args(runtime, ask)?)));
         let (deadline, args) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => return over(Outcome::refused(ask.plugin, ask.tool, error)),

@@ -50,6 +50,18 @@ imported! {
     emit: PyAny = "plugward._logging", "emit";
     /// Numpy's arrays.
     ndarray: PyType = "numpy", "ndarray";
+    /// What all of numpy's scalars are.
+    generic: PyType = "numpy", "generic";
+    /// What stands for an object on its way to another process.
+    stand_in: PyAny = "plugward._crossing", "stand_in";
+    /// Lays a memoryview over memory.
+    view: PyAny = "plugward._crossing", "view";
+    /// Memory as an object with a buffer.
+    borrowed: PyAny = "plugward._crossing", "borrowed";
+    /// The class of typed arrays.
+    typed_array_class: PyType = "array", "array";
+    /// Makes an `array.array` again.
+    typed_array: PyAny = "plugward._crossing", "typed_array";
     /// Makes an array of what says where it lies.
     asarray: PyAny = "numpy", "asarray";
     /// Copies the context of the calling thread.

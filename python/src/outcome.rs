@@ -1,11 +1,11 @@
 //! What every call returns to Python.
 
-use crate::buffers::{Beside, unpack};
+use crate::buffers::{Beside, Unfit, unpack};
 use crate::convert;
 use crate::describe;
 use crate::names;
 use plugward_core::call::{Effect, Ended, Outcome as CoreOutcome};
-use plugward_core::error::Error;
+use plugward_core::error::{Code, Error};
 use pyo3::exceptions::PyBaseException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -116,8 +116,14 @@ impl Outcome {
         Ok(match core.result {
             Ok(reply) => {
                 let arrays = RefCell::new(reply.tensors.into_iter().map(Some).collect());
-                let value = unpack(py, &reply.value, Beside::Taken(&arrays))?;
-                Self::good(&plugin, &tool, value.unbind(), core.ended)
+                match unpack(py, &reply.value, Beside::Taken(&arrays)) {
+                    Ok(value) => Self::good(&plugin, &tool, value.unbind(), core.ended),
+                    Err(Unfit::Here(why)) => {
+                        let error = Error::new(Code::CallUnserializable).with_message(why);
+                        Self::bad(&plugin, &tool, (core.ended, error), None)
+                    }
+                    Err(Unfit::Wrong(error)) => return Err(error),
+                }
             }
             Err(error) => Self::bad(&plugin, &tool, (core.ended, error), None),
         })

@@ -221,14 +221,15 @@ impl Runtime {
         &self,
         plugin: &Bound<'_, PyString>,
         tool: &Bound<'_, PyString>,
+        deadline_ms: Option<f64>,
         timed_out: bool,
     ) -> Outcome {
-        let code = if timed_out {
-            Code::CallQueueTimeout
-        } else {
-            Code::CallBusy
-        };
-        Outcome::refused(plugin, tool, Error::new(code))
+        let found = self
+            .core
+            .find(&plugin.to_string_lossy(), &tool.to_string_lossy());
+        let limit = call::deadline(deadline_ms).ok().flatten();
+        let error = found.map_or_else(|gone| gone, |target| target.no_turn(timed_out, limit));
+        Outcome::refused(plugin, tool, error)
     }
 
     /// An array in the memory of a plugin's worker, to be filled in place and passed without a copy.

@@ -3,6 +3,8 @@
 use crate::check;
 use plugward_core::Runtime as Core;
 use plugward_core::error::Result;
+#[cfg(target_os = "linux")]
+use plugward_core::sync::Mutex;
 use pyo3::prelude::*;
 
 /// Begins a worker with the host's own `plugward`, in whatever interpreter and without the host's
@@ -27,6 +29,7 @@ worker.main(arguments)
 
 /// What the host knows of its own interpreter.
 #[cfg(target_os = "linux")]
+#[derive(Clone)]
 struct Surroundings {
     python: String,
     package: String,
@@ -47,12 +50,25 @@ impl Surroundings {
         let package = package
             .unwrap_or(std::path::Path::new(""))
             .to_string_lossy();
-        let path: Vec<String> = sys.getattr("path")?.extract().unwrap_or_default();
+        // What is no text in it (a `Path`), the import system does not look at either.
+        let path = sys.getattr("path")?.try_iter()?.filter_map(Result::ok);
+        let path: Vec<String> = path.filter_map(|p| p.extract().ok()).collect();
         Ok(Some(Self {
             python,
             package: package.into_owned(),
             path: std::env::join_paths(path.iter().filter(|p| !p.is_empty())).ok(),
         }))
+    }
+
+    /// The import path may have grown since the runtime was made: every load and restart looks anew.
+    /// What was known last holds where the interpreter is about to end.
+    fn refresh(known: &Mutex<Self>) -> Self {
+        let now = Python::try_attach(|py| Self::look(py).ok().flatten()).flatten();
+        let mut known = known.lock();
+        if let Some(now) = now {
+            *known = now;
+        }
+        known.clone()
     }
 
     /// The interpreter that does `what`.
@@ -116,8 +132,9 @@ pub(crate) fn offer(py: Python<'_>, core: &Core) -> PyResult<Result<()>> {
             Err(error) => return Ok(Err(error)),
         }
     }
+    let known = Mutex::new(here);
     Ok(
-        WorkerLoader::choosing(move |manifest| here.of(manifest)).map(|loader| {
+        WorkerLoader::choosing(move |m| Surroundings::refresh(&known).of(m)).map(|loader| {
             let loader = loader.with_checks(check::packages);
             core.set_worker_loader(Kind::Python, Arc::new(loader), true);
         }),

@@ -1,9 +1,12 @@
 """The routers: health always answers, outcomes are bodies, nothing is a 500, the event loop is never blocked."""
 
 import asyncio
+import dataclasses
+import enum
 import sys
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,6 +21,15 @@ from plugward.fastapi import health_router, tools_router
 
 class Result(pydantic.BaseModel):
     boxes: list[int]
+
+
+@dataclasses.dataclass
+class Box:
+    xyxy: Any
+
+
+class Colour(enum.Enum):
+    RED = "red"
 
 
 class Hostile:
@@ -41,6 +53,11 @@ async def client(runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
         "sleep": time.sleep,
         "model": lambda: Result(boxes=[1, 2]),
         "array": lambda: {"a": np.arange(3), "f": np.float32(0.5), "nan": float("nan"), "raw": b"x"},
+        "mixed": lambda: {
+            "boxes": [Box(np.ones(2, "f4")), np.zeros((1, 2), "u1")],
+            "kinds": {Colour.RED, np.bool_(True)},
+            "keys": {np.int64(7): np.float32("inf"), True: Path("/a"), 2**70: Colour.RED},
+        },
         "hostile": Hostile,
         "object": object,
     }
@@ -54,6 +71,13 @@ async def run(client: httpx.AsyncClient, tool: str, plugin: str = "p", **body: A
     reply = await client.post(f"/v1/plugins/{plugin}/tools/{tool}/run", json=body)
     assert reply.status_code == 200, reply.text
     return reply.json()
+
+
+async def test_what_a_tool_answers_has_a_json_form(client: httpx.AsyncClient) -> None:
+    result = (await run(client, "mixed"))["result"]
+    assert result["boxes"] == [{"xyxy": [1.0, 1.0]}, [[0, 0]]]
+    assert sorted(result["kinds"], key=str) == [True, "red"]
+    assert result["keys"] == {"7": None, "true": "/a", str(2**70): "red"}
 
 
 async def test_outcomes_are_bodies(client: httpx.AsyncClient) -> None:

@@ -1,5 +1,6 @@
 //! How JSON says "here belongs an array": the arrays themselves travel beside it.
 
+use super::exact::{key_text, read_items};
 use serde_json::{Map, Value, json};
 
 /// The member that marks a place: `{"plugward.buffer": 0, "as": "array"}` stands for the first
@@ -19,7 +20,8 @@ pub fn read_mark(object: &Map<String, Value>) -> Option<(usize, &str)> {
     Some((number, object.get("as")?.as_str()?)).filter(|_| object.len() == 2)
 }
 
-/// The JSON pointers of all marks: what a schema says of them cannot be checked.
+/// The JSON pointers of all marks: what a schema says of them cannot be checked. Where keys are no text, the
+/// pointers are those of what a schema sees.
 #[must_use]
 pub fn buffer_places(value: &Value) -> Vec<String> {
     let mut found = Vec::new();
@@ -38,8 +40,13 @@ fn walk(value: &Value, pointer: &mut String, found: &mut Vec<String>) {
     match value {
         Value::Object(map) if read_mark(map).is_some() => found.push(pointer.clone()),
         Value::Object(map) => {
-            for (key, item) in map {
-                inside(&key.replace('~', "~0").replace('/', "~1"), item);
+            let mut member =
+                |key: &str, item| inside(&key.replace('~', "~0").replace('/', "~1"), item);
+            match read_items(map) {
+                Some(pairs) => pairs
+                    .iter()
+                    .for_each(|(key, item)| member(&key_text(key), item)),
+                None => map.iter().for_each(|(key, item)| member(key, item)),
             }
         }
         Value::Array(items) => {
@@ -57,8 +64,10 @@ mod tests {
 
     #[test]
     fn marks_are_found_wherever_they_stand() {
-        let value = json!({"a/b": [1, buffer_mark(0, "array")], "c": {BUFFER: 1}, "d": null});
-        assert_eq!(buffer_places(&value), ["/a~1b/1"]);
+        let keyed = super::super::items_mark(vec![json!([7, buffer_mark(1, "bytes")])]);
+        let value =
+            json!({"a/b": [1, buffer_mark(0, "array")], "c": {BUFFER: 1}, "d": null, "e": keyed});
+        assert_eq!(buffer_places(&value), ["/a~1b/1", "/e/7"]);
         let mark = value.pointer("/a~1b/1").and_then(Value::as_object);
         assert_eq!(mark.and_then(read_mark), Some((0, "array")));
     }

@@ -189,6 +189,12 @@ impl Fault {
             Fault::QueueTimeout { .. }
             | Fault::NotStarted(_)
             | Fault::Crashed { entered: false, .. } => Effect::NotStarted,
+            // Found on the way in: the plugin's code was not entered.
+            Fault::Error(error)
+                if matches!(error.code(), Code::CallInvalidInput | Code::WorkerPayload) =>
+            {
+                Effect::NotStarted
+            }
             Fault::Deadline {
                 how: Interruption::Abandoned,
                 ..

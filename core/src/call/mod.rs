@@ -10,6 +10,7 @@ mod args;
 mod buffer;
 mod checkpoint;
 mod data;
+mod exact;
 mod executor;
 mod fault;
 mod outcome;
@@ -20,6 +21,8 @@ pub use buffer::{BUFFER, buffer_mark, buffer_places, read_mark};
 pub(crate) use checkpoint::LastCheckpoint;
 pub use checkpoint::{CHECKPOINT_LIMIT, Checkpoints, Vault};
 pub use data::{Data, Elsewhere};
+pub(crate) use exact::{BEYOND_TEXT, stand_ins};
+pub use exact::{ITEMS, NUMBER, items_mark, number_mark, read_items, read_number};
 pub use executor::{
     BuildContext, Built, BuiltTool, Call, Confine, DeathNotice, Executor, Keep, Loader, Look,
     Reporter, TensorView, Underway,

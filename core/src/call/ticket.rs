@@ -65,6 +65,16 @@ impl Target {
             .or(self.generation.deadline)
     }
 
+    /// What a caller is told who keeps a queue of its own: it is full, or no turn came in time.
+    #[must_use]
+    pub fn no_turn(&self, timed_out: bool, limit: Option<Duration>) -> Error {
+        let turn = match timed_out {
+            true => Turn::TimedOut,
+            false => Turn::QueueFull,
+        };
+        self.plugin.queue_refusal(self.tool(), turn, limit)
+    }
+
     /// Asks for admission; never blocks.
     #[must_use]
     pub fn enter(self, deadline: Option<Duration>) -> Entry {

@@ -491,11 +491,23 @@ impl Plugin {
                 "{called} waited {} for its turn and was not begun",
                 ms(limit.unwrap_or_default())
             )),
-            _ => Error::new(Code::CallBusy).with_message(format!(
-                "{called}: {} calls are waiting already",
-                self.gate.waiting()
-            )),
+            _ => self.full(&called),
         }
+    }
+
+    fn full(&self, called: &str) -> Error {
+        let manifest = self.manifest();
+        let (queue, running) = (manifest.limits.queue, manifest.effective_concurrency());
+        let place = crate::permissions::place(&manifest);
+        Error::new(Code::CallBusy)
+            .with_message(format!(
+                "{called}: {running} calls run and {queue} wait already \
+                 (limits.concurrency = {running}, limits.queue = {queue})"
+            ))
+            .with_remedy(format!(
+                "try again later, or raise limits.queue (now {queue}) or limits.concurrency \
+                 (now {running}) in {place}"
+            ))
     }
 
     /// Writes the log line of a fault, at most [`LINES_PER_SECOND`].

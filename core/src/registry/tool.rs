@@ -1,5 +1,6 @@
 //! One tool of one generation: its compiled schemas, its latencies, the door's handle.
 
+use crate::call::{BEYOND_TEXT, stand_ins};
 use crate::error::{Code, Error, Result};
 use crate::manifest::ToolSpec;
 use crate::metrics::Histogram;
@@ -130,16 +131,20 @@ fn check(
     let Some(validator) = validator else {
         return Ok(());
     };
-    if opaque.is_empty() && validator.is_valid(value) {
+    let unmarked = stand_ins(value);
+    let seen = match unmarked.is_empty() {
+        true => std::slice::from_ref(value),
+        false => &unmarked,
+    };
+    let fits = |value| opaque.is_empty() && validator.is_valid(value);
+    let Some(problems) = seen
+        .iter()
+        .filter(|value| !fits(value))
+        .map(|value| problems(validator, value, opaque, !unmarked.is_empty()))
+        .find(|problems| !problems.is_empty())
+    else {
         return Ok(());
-    }
-    let problems: Vec<(String, String)> = validator
-        .iter_errors(value)
-        .map(|e| (e.instance_path().as_str().to_owned(), e.to_string()))
-        .filter(|(at, _)| !opaque.iter().any(|o| at == o))
-        .take(NAMED)
-        .map(|(at, text)| (place(&at).to_owned(), short(text)))
-        .collect();
+    };
     let Some((at, text)) = problems.first() else {
         return Ok(());
     };
@@ -150,6 +155,30 @@ fn check(
         .with_message(format!("{tool}: at {at}: {text}"))
         .with_details(details.collect()))
 }
+
+fn problems(
+    validator: &Validator,
+    value: &Value,
+    opaque: &[String],
+    marked: bool,
+) -> Vec<(String, String)> {
+    let words = |text: String| match marked {
+        true => text
+            .replace(&format!("-{BEYOND_TEXT}"), NOT_FINITE)
+            .replace(BEYOND_TEXT, NOT_FINITE),
+        false => text,
+    };
+    validator
+        .iter_errors(value)
+        .map(|e| (e.instance_path().as_str().to_owned(), e.to_string()))
+        .filter(|(at, _)| !opaque.iter().any(|o| at == o))
+        .take(NAMED)
+        .map(|(at, text)| (place(&at).to_owned(), short(words(text))))
+        .collect()
+}
+
+/// What a message says where the schema saw a stand-in.
+const NOT_FINITE: &str = "a number that is not finite";
 
 fn place(pointer: &str) -> &str {
     if pointer.is_empty() {
@@ -212,6 +241,26 @@ mod tests {
         assert!(error.message().contains("\"b\""), "{error}");
         tool.check_input_except(&json!({"a": null, "b": 1}), &opaque)
             .unwrap();
+    }
+
+    #[test]
+    fn nan_and_the_infinities_are_numbers_beyond_every_limit() {
+        let number = tool(json!({"type": "number"})).unwrap();
+        let whole = tool(json!({"type": "integer"})).unwrap();
+        let least = tool(json!({"type": "number", "minimum": 0})).unwrap();
+        let mark = crate::call::number_mark;
+        for (text, in_range) in [("nan", false), ("inf", true), ("-inf", false)] {
+            number.check_input(&mark(text)).unwrap();
+            assert_eq!(least.check_input(&mark(text)).is_ok(), in_range, "{text}");
+            let error = whole.check_input(&mark(text)).unwrap_err();
+            assert!(
+                error
+                    .message()
+                    .contains("a number that is not finite is not"),
+                "{error}"
+            );
+        }
+        whole.check_input(&mark("0x10000000000000000")).unwrap();
     }
 
     #[test]

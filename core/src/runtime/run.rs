@@ -3,7 +3,7 @@
 use super::Runtime;
 use crate::call::{
     Args, Call, CallOptions, Ended, Entry, Fault, Interruption, Outcome, Reply, Target, Ticket,
-    buffer_places,
+    buffer_places, read_items,
 };
 use crate::deadline::Disarmed;
 use crate::error::{Code, Error};
@@ -392,9 +392,15 @@ pub(super) fn settle(ticket: Ticket, answer: Answer) -> (Result<Reply, Error>, E
 
 fn error_field(generation: &Generation, result: &Value) -> Option<String> {
     let field = generation.error_field.as_deref()?;
-    match result.get(field)? {
+    let named =
+        |(key, value): (&Value, &Value)| (key.as_str() == Some(field)).then(|| value.clone());
+    let found = match result.as_object().and_then(read_items) {
+        Some(pairs) => pairs.into_iter().find_map(named)?,
+        None => result.get(field)?.clone(),
+    };
+    match found {
         Value::Null | Value::Bool(false) => None,
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(text),
         other => Some(other.to_string()),
     }
 }

@@ -95,10 +95,11 @@ fn dependencies_may_be_an_object() {
         of(json!({"dependencies": {"numpy": ">=1.26", "torch": "2.4", "pillow": "*", "a": null}}));
     assert_eq!(
         python.dependencies,
-        ["a", "numpy>=1.26", "pillow", "torch==2.4"]
+        ["numpy>=1.26", "torch==2.4", "pillow", "a"],
+        "as they are written"
     );
     let node = of(json!({"kind": "node", "dependencies": {"ws": "^8.1", "express": "latest"}}));
-    assert_eq!(node.dependencies, ["express", "ws@^8.1"]);
+    assert_eq!(node.dependencies, ["ws@^8.1", "express"]);
     assert_eq!(of(json!({"dependencies": "numpy"})).dependencies, ["numpy"]);
     // A caret is no Python range: told, not guessed.
     let error = refuse(with(json!({"dependencies": {"numpy": "^1.2"}})));

@@ -54,7 +54,7 @@ fn unknown_keys_name_the_nearest_at_every_level() {
         ),
         (
             json!({"gpu": {"zzz": 1}}),
-            r#"/gpu: unknown key "zzz"; known here: min_compute, min_memory_mb"#,
+            r#"/gpu: unknown key "zzz"; known here: min_memory_mb, min_compute"#,
         ),
     ];
     for (more, text) in cases {

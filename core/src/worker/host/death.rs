@@ -22,6 +22,8 @@ pub(super) struct Death<'a> {
     pub(super) starved: bool,
     pub(super) crash: &'a Crash,
     pub(super) words: Vec<String>,
+    /// What Python's faulthandler wrote.
+    pub(super) dump: Vec<String>,
 }
 
 impl Death<'_> {
@@ -152,9 +154,10 @@ impl Death<'_> {
             "last_lines": self.words,
         });
         let error = error.with_details(details);
-        match self.words.is_empty() {
+        let told = [&self.words[..], &self.dump].concat();
+        match told.is_empty() {
             true => error,
-            false => error.with_traceback(self.words.join("\n")),
+            false => error.with_traceback(told.join("\n")),
         }
     }
 }

@@ -543,6 +543,7 @@ impl Link {
 
     fn death(&self, exit: Option<Exit>) -> Error {
         let exit = exit.or_else(|| self.child.try_reap());
+        let words = self.tail.last_words();
         let death = Death {
             plugin: &self.plugin,
             pid: self.child.pid(),
@@ -552,7 +553,8 @@ impl Link {
             memory: self.memory,
             starved: self.cgroup.as_ref().is_some_and(Cgroup::ran_out_of_memory),
             crash: &self.segment.header().crash,
-            words: self.tail.last_words(),
+            words,
+            dump: self.tail.dump(),
         };
         death.to_error()
     }

@@ -1,6 +1,7 @@
 //! What a worker writes to its standard output and error: the last lines are kept for the error
 //! that its death becomes, all of them go to the log, at a bounded rate.
 
+use super::dump::Dump;
 use crate::log::{Level, Logger};
 use crate::sync::Mutex;
 use crate::worker::RECORD;
@@ -20,6 +21,7 @@ const CHUNK: usize = 64 << 10;
 struct Inner {
     pipe: OwnedFd,
     lines: VecDeque<String>,
+    dump: Dump,
     partial: Vec<u8>,
     window: Instant,
     logged: u32,
@@ -50,6 +52,7 @@ impl Tail {
         let inner = Inner {
             pipe,
             lines: VecDeque::new(),
+            dump: Dump::default(),
             partial: Vec::new(),
             window: Instant::now(),
             logged: 0,
@@ -105,6 +108,11 @@ impl Tail {
         inner.tell_dropped(&self.log);
         inner.lines.iter().cloned().collect()
     }
+
+    /// What Python wrote of a fatal signal, as far as [`Tail::last_words`] has read.
+    pub(super) fn dump(&self) -> Vec<String> {
+        self.inner.lock().dump.lines()
+    }
 }
 
 impl Inner {
@@ -147,6 +155,9 @@ impl Inner {
         let text: String = text.chars().take(WIDTH).collect();
         if self.may_log(log) {
             log.write(level, text.clone());
+        }
+        if self.dump.take(&text) {
+            return;
         }
         if self.lines.len() == LINES {
             self.lines.pop_front();
