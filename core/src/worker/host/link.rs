@@ -3,6 +3,7 @@
 use super::cgroup::Cgroup;
 use super::child::{Child, Exit, Reason};
 use super::death::Death;
+use super::dying::is_dying;
 use super::lease::{self, Held};
 use super::memory::MemoryLimit;
 use super::pool::{Frame, Pool};
@@ -432,6 +433,9 @@ impl Link {
     /// with it; where it does not, it is killed: one thread short it serves nobody.
     pub(super) fn crashed(&self, lane: &Lane) -> Fault {
         let mut exit = self.child.wait(Instant::now() + DYING);
+        if exit.is_none() && is_dying(self.child.pid()) {
+            exit = self.child.wait(Instant::now() + KILLED);
+        }
         if exit.is_none() {
             self.child.kill(Reason::Thread);
             exit = self.child.wait(Instant::now() + KILLED);

@@ -4,6 +4,7 @@ mod cgroup;
 mod checkpoint;
 mod child;
 mod death;
+mod dying;
 mod executor;
 mod fork_server;
 mod fork_servers;
