@@ -63,7 +63,8 @@ class Host:
         assert report.ok, report.error
         if ended != 0:
             assert int(frame.sum()) == 10_000, "what the host holds stays"
-            assert self.runtime.call(kind, "sum", {"frame": frame}).code == "PW-WORKER-013"
+            outcome = self.runtime.call(kind, "sum", {"frame": frame}, deadline_ms=60_000)
+            assert outcome.code == "PW-WORKER-013", (n, death, outcome)
         if ended == 1:
             lease.end()
 

@@ -140,6 +140,20 @@ def read(path: str) -> str:
     return Path(path).read_text()
 
 
+def touch(path: str) -> str:
+    os.chmod(path, 0o640)
+    os.utime(path, (1, 1))
+    seen = Path(path).stat()
+    assert (seen.st_mode & 0o777, seen.st_mtime) == (0o640, 1)
+    return "it changed them"
+
+
+def fills(files: int) -> str:
+    for n in range(files):
+        (Path(os.environ["TMPDIR"]) / f"matrix_file_{n}").write_bytes(bytes(1 << 20))
+    return "it wrote all of them"
+
+
 def connect(port: int) -> None:
     socket.create_connection(("127.0.0.1", port), timeout=5).close()
 
