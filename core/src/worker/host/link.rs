@@ -385,6 +385,7 @@ impl Link {
     /// A call of `tool` is past its deadline: its process ends.
     pub(super) fn overstayed(&self, tool: &str) -> Fault {
         self.child.kill(Reason::Deadline(tool.to_owned()));
+        self.pool.end();
         Fault::Deadline {
             limit: Duration::ZERO,
             how: Interruption::Killed,
@@ -440,6 +441,7 @@ impl Link {
             self.child.kill(Reason::Thread);
             exit = self.child.wait(Instant::now() + KILLED);
         }
+        self.pool.end();
         let entered = lane.entered.load(Ordering::Relaxed) != 0;
         Fault::Crashed {
             error: self.death(exit),
@@ -495,6 +497,8 @@ impl Link {
             return;
         }
         self.told.store(true, Ordering::SeqCst);
+        // The reaper may come later than the next call: leases end now.
+        self.pool.end();
         if self.dead.load(Ordering::SeqCst) {
             return;
         }
