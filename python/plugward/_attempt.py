@@ -25,7 +25,8 @@ MODULES = {"os", "_os", "posix", "_accessor", "io", "resource", "signal"}
 
 def of(traceback: TracebackType | None) -> tuple[str, list[str]]:
     """The last function of the system that was called on the way, or ""; paths that say more than the exception's."""
-    called, paths = "", []
+    called: str = ""
+    paths: list[str] = []
     while traceback is not None:
         frame = traceback.tb_frame
         code = frame.f_code

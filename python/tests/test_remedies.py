@@ -1,4 +1,4 @@
-"""Each attack is refused; with exactly the lines which the refusal names, it works. Or the refusal says that none would."""
+"""Each attack is refused; with the lines which the refusal names, it works. Or the refusal says that none would do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import plugward
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="worker processes are Linux only")
 
-PLUGIN = '''
+PLUGIN = """
 import os, resource, shutil, socket, subprocess, urllib.request
 from multiprocessing.shared_memory import SharedMemory
 from os import rename as moved
@@ -91,7 +91,7 @@ class Plugin:
             socket.getaddrinfo("example.com", 80)
         except OSError as error:
             raise NoModelError("no model, and it cannot be fetched") from error
-'''
+"""
 
 WRITES = [
     *("unlinks", "path_unlinks", "path_unlinks_a_link", "removes_a_folder", "removes_a_tree"),

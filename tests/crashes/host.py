@@ -38,7 +38,11 @@ class Host:
         entrypoints = {"python": f"{Path(__file__).with_name('plugin.py')}:Plugin", "native": library}
         for kind in KINDS:
             manifest: dict[str, Any] = {"name": kind, "kind": kind, "entrypoint": entrypoints[kind]}
-            manifest |= {"isolation": "process", "restart": {"policy": "never"}, "dependencies": ["numpy"][: kind == "python"]}
+            manifest |= {
+                "isolation": "process",
+                "restart": {"policy": "never"},
+                "dependencies": ["numpy"][: kind == "python"],
+            }
             if kind == "native":
                 manifest["tools"] = [{"id": tool} for tool in ("sum", *DEATHS)]
             path = folder / f"{kind}.json"

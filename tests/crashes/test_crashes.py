@@ -29,7 +29,9 @@ def test_crashes_leave_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFixt
     folder = tmp_path / "host"
     folder.mkdir()
     command = [sys.executable, str(HERE / "host.py"), str(DEATHS), str(library), str(folder)]
-    done = subprocess.run(command, env=os.environ | {"TMPDIR": str(folder)}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=os.environ | {"TMPDIR": str(folder)}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, (done.stdout[-2000:], done.stderr[-4000:])
     said = json.loads(done.stdout.splitlines()[-1])
     with capsys.disabled():

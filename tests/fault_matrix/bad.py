@@ -141,7 +141,7 @@ def read(path: str) -> str:
 
 
 def touch(path: str) -> str:
-    os.chmod(path, 0o640)
+    Path(path).chmod(0o640)
     os.utime(path, (1, 1))
     seen = Path(path).stat()
     assert (seen.st_mode & 0o777, seen.st_mtime) == (0o640, 1)
