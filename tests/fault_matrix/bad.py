@@ -104,6 +104,28 @@ def forks(most: int = 1000) -> str:
     return "it had all of them"
 
 
+def threads() -> str:
+    for _ in range(3000):
+        threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+    return "it started all of them"
+
+
+def leaves_the_group() -> None:
+    if os.fork() == 0:
+        os.setsid()
+        while True:
+            C.pause()
+    time.sleep(0.2)
+    C.abort()
+
+
+def memory_files() -> str:
+    file = os.memfd_create("matrix")
+    for _ in range(4096):
+        os.write(file, b"x" * (1 << 20))
+    return "it had all of it"
+
+
 def files() -> None:
     while True:
         kept.append(os.open("/dev/null", os.O_RDONLY))

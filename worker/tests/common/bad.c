@@ -59,6 +59,11 @@ static int deeper(int n) {
     return deeper(n + 1) + frame[0];
 }
 
+static void *rest(void *nothing) {
+    for (;;) pause();
+    return nothing;
+}
+
 /* Overwrites all that is shared with the host and may be written. */
 static void scribble_all(void) {
     char line[512];
@@ -116,6 +121,31 @@ static plugward_status misbehave(const plugward_request *request, plugward_reply
             n++;
         }
         return json(reply, "%ld", n);
+    }
+    if (is(tool, "threads")) {
+        for (long n = 0; n < 3000; n++) {
+            pthread_t thread;
+            int refused = pthread_create(&thread, NULL, rest, NULL);
+            if (refused == 0) continue;
+            host->reply_error(reply, text("OSError"), text("can't start new thread"));
+            return PLUGWARD_STATUS_ERROR;
+        }
+        return json(reply, "%ld", 3000);
+    }
+    if (is(tool, "leaves_the_group")) {
+        pid_t child = fork();
+        if (child < 0) return failed(reply);
+        if (child == 0) { setsid(); for (;;) pause(); }
+        usleep(200000);
+        abort();
+    }
+    if (is(tool, "memory_files")) {
+        static char block[1 << 20];
+        int fd = memfd_create("matrix", 0);
+        memset(block, 1, sizeof block);
+        for (long n = 0; n < 4096; n++)
+            if (write(fd, block, sizeof block) < 0) return failed(reply);
+        return json(reply, "%ld", 4096);
     }
     if (is(tool, "orphan")) {
         pid_t child = fork();
