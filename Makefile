@@ -6,6 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 
 PREFIX ?= /usr/local
 PORT ?= 8000
+CRASHES ?= 10000
 VENV := .venv
 PY := $(VENV)/bin/python
 PACKAGES := $(VENV)/.packages
@@ -97,6 +98,10 @@ test-node: ## the Node package
 
 test-python: $(WHEEL) $(VIDEOTRACKER) ## the Python package, the examples, the hosts
 	$(PY) -m pytest
+
+.PHONY: crashes
+crashes: $(WHEEL) ## ten thousand crashes of native and Python workers, with leases held: nothing is left (CRASHES= for fewer)
+	PLUGWARD_TEST_DEATHS=$(CRASHES) $(PY) -m pytest tests/crashes
 
 # --- checks and measurements -----------------------------------------------------------------------------------------
 

@@ -247,6 +247,8 @@ enum plugward_code {
     PLUGWARD_CODE_DENIED_DEVICE = 2806,
     /** PW-PERM-007: the plugin was refused something */
     PLUGWARD_CODE_DENIED_SOMETHING = 2807,
+    /** PW-PERM-008: the plugin was refused what no plugin may do */
+    PLUGWARD_CODE_DENIED_ALWAYS = 2808,
     /* Supervision */
     /** PW-SUP-001: the plugin is quarantined */
     PLUGWARD_CODE_SUPERVISOR_QUARANTINED = 2501,

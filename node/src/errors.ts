@@ -250,6 +250,8 @@ export const Code = {
   DeniedDevice: "PW-PERM-006",
   /** the plugin was refused something */
   DeniedSomething: "PW-PERM-007",
+  /** the plugin was refused what no plugin may do */
+  DeniedAlways: "PW-PERM-008",
   /** the plugin is quarantined */
   SupervisorQuarantined: "PW-SUP-001",
   /** the plugin failed and is being restarted */
@@ -1430,6 +1432,16 @@ export const CATALOGUE = {
     message: "the plugin was refused something",
     cause: "its words do not tell what it tried; the sandbox may have refused it",
     remedy: "look at the traceback, and add what it needs to the permissions in the manifest",
+  },
+  "PW-PERM-008": {
+    name: "DeniedAlways",
+    number: 2808,
+    type: "PermissionDenied",
+    httpStatus: 500,
+    retryable: false,
+    message: "the plugin was refused what no plugin may do",
+    cause: "a worker may not reach into other processes, raise its limits or use the kernel's corners",
+    remedy: "nothing in the manifest allows it: the plugin must do without",
   },
   "PW-SUP-001": {
     name: "SupervisorQuarantined",

@@ -1,7 +1,7 @@
 /** Plugins in processes of their own: real processes, real signals. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -33,6 +33,10 @@ const CODE = `
     connect() { return new Promise((yes, no) => require('node:net').connect(9, '127.0.0.1').on('connect', yes).on('error', no)); }
     start() { return require('node:child_process').execFileSync('/bin/true') && true; }
     secret() { return process.env.SECRET_OF_THE_HOST ?? null; }
+    remove({ path }) { fs.unlinkSync(path); return true; }
+    move({ path, to }) { fs.renameSync(path, to); return true; }
+    resolve() { return new Promise((yes, no) => require('node:dns').lookup('example.com', (e) => (e ? no(e) : yes(true)))); }
+    fetch() { return fetch('http://example.com').then(() => true); }
     host({ pid }) { process.kill(pid, 0); return true; }
   };
 `;
@@ -159,6 +163,30 @@ test("what the manifest does not grant is refused, and works where it is granted
   assert.ok((await granted.call("granted", "start")).ok);
   const told = await granted.call("granted", "secret");
   assert.equal(told.ok && told.result, "tell nobody");
+});
+
+test("a refusal names the lines that allow it", { skip }, async () => {
+  const [one, two] = [mkdtempSync(join(tmpdir(), "plugward-test-")), mkdtempSync(join(tmpdir(), "plugward-test-"))];
+  const file = join(one, "file");
+  const denied = await hosted("named", { fails_on: "crash" });
+  const add = (path: string): string => `add "${path}" to permissions.write`;
+  for (const [tool, args, code, ...lines] of [
+    ["write", { path: file }, "PW-PERM-002", add(file)],
+    ["writeLater", { path: join(one, "new") }, "PW-PERM-002", add(one)],
+    ["remove", { path: file }, "PW-PERM-002", add(one)],
+    ["move", { path: file, to: join(two, "file") }, "PW-PERM-002", add(one), add(two)],
+    ["connect", {}, "PW-PERM-003", "set permissions.network = true"],
+    ["resolve", {}, "PW-PERM-003", "set permissions.network = true"],
+    ["fetch", {}, "PW-PERM-003", "set permissions.network = true"],
+  ] as const) {
+    writeFileSync(file, "x");
+    const outcome = await denied.call("named", tool, args);
+    assert.ok(!outcome.ok, tool);
+    assert.equal(outcome.code, code, JSON.stringify(outcome));
+    for (const line of lines) assert.ok(outcome.remedy?.includes(line), JSON.stringify(outcome));
+  }
+  const granted = await hosted("obeyed", { fails_on: "crash", permissions: { write: [one, two] } });
+  assert.ok((await granted.call("obeyed", "move", { path: file, to: join(two, "file") })).ok);
 });
 
 test("a script and a plugin that takes any command run in processes as well", { skip }, async () => {

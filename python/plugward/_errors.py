@@ -131,6 +131,7 @@ class Code(str, Enum):
     DENIED_ENVIRONMENT = "PW-PERM-005"
     DENIED_DEVICE = "PW-PERM-006"
     DENIED_SOMETHING = "PW-PERM-007"
+    DENIED_ALWAYS = "PW-PERM-008"
     SUPERVISOR_QUARANTINED = "PW-SUP-001"
     SUPERVISOR_RESTARTING = "PW-SUP-002"
     VIDEO_LIBTORCH_MISSING = "PW-VIDEO-001"
@@ -1328,6 +1329,16 @@ _ENTRIES: Final = (
         message="the plugin was refused something",
         cause="its words do not tell what it tried; the sandbox may have refused it",
         remedy="look at the traceback, and add what it needs to the permissions in the manifest",
+    ),
+    CatalogueEntry(
+        code=Code.DENIED_ALWAYS,
+        number=2808,
+        kind="PermissionDenied",
+        http_status=500,
+        retryable=False,
+        message="the plugin was refused what no plugin may do",
+        cause="a worker may not reach into other processes, raise its limits or use the kernel's corners",
+        remedy="nothing in the manifest allows it: the plugin must do without",
     ),
     CatalogueEntry(
         code=Code.SUPERVISOR_QUARANTINED,

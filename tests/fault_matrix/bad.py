@@ -104,6 +104,28 @@ def forks(most: int = 1000) -> str:
     return "it had all of them"
 
 
+def threads() -> str:
+    for _ in range(3000):
+        threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+    return "it started all of them"
+
+
+def leaves_the_group() -> None:
+    if os.fork() == 0:
+        os.setsid()
+        while True:
+            C.pause()
+    time.sleep(0.2)
+    C.abort()
+
+
+def memory_files() -> str:
+    file = os.memfd_create("matrix")
+    for _ in range(4096):
+        os.write(file, b"x" * (1 << 20))
+    return "it had all of it"
+
+
 def files() -> None:
     while True:
         kept.append(os.open("/dev/null", os.O_RDONLY))
@@ -138,6 +160,20 @@ def write(path: str) -> None:
 
 def read(path: str) -> str:
     return Path(path).read_text()
+
+
+def touch(path: str) -> str:
+    Path(path).chmod(0o640)
+    os.utime(path, (1, 1))
+    seen = Path(path).stat()
+    assert (seen.st_mode & 0o777, seen.st_mtime) == (0o640, 1)
+    return "it changed them"
+
+
+def fills(files: int) -> str:
+    for n in range(files):
+        (Path(os.environ["TMPDIR"]) / f"matrix_file_{n}").write_bytes(bytes(1 << 20))
+    return "it wrote all of them"
 
 
 def connect(port: int) -> None:

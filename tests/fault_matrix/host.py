@@ -10,6 +10,8 @@ import resource
 import signal
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,7 @@ class Host:
 
     def look(self) -> None:
         self.before = seen()
+        self.shared = memory_of("self")
         # For writing the report where the plugin has taken all descriptors.
         self.reserve = [os.open("/dev/null", os.O_RDONLY) for _ in range(20)]
 
@@ -103,8 +106,40 @@ class Host:
         found |= {"closed files"} if OWN - now["files"] else set()
         found |= {"files"} if len(now["files"]) > len(before["files"]) + 50 else set()
         found |= {"children"} if now["children"] > before["children"] else set()
+        found |= {"strays"} if self.strays() else set()
         found |= {"memory"} if now["memory_mb"] > before["memory_mb"] + MEMORY_MB else set()
         return found
+
+    def strays(self) -> set[int]:
+        """Processes that the plugin started and left behind: they still share its worker's memory."""
+        if self.row["isolation"] != "process":
+            return set()
+        for _ in range(20):
+            found = {pid for pid, parent in others() if parent != os.getpid() and memory_of(pid) & self.shared}
+            if not found:
+                break
+            time.sleep(0.1)
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
+        return found
+
+
+def others() -> Iterator[tuple[int, int]]:
+    """The system's living processes, but for this one, with their parents."""
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
+            if state not in "ZX" and entry.parent.name != str(os.getpid()):
+                yield int(entry.parent.name), int(parent)
+
+
+def memory_of(pid: int | str) -> set[str]:
+    """The workers' memories that a process maps, by their inodes."""
+    try:
+        lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    except OSError:
+        return set()
+    return {line.split()[4] for line in lines if "memfd:plugward" in line}
 
 
 def seen() -> dict[str, Any]:

@@ -34,7 +34,7 @@ def cases() -> Iterator[Case]:
         common = {key: row[key] for key in row.keys() - {"levels", "kinds"}}
         for levels, promise in row["levels"].items():
             for level in levels.split(", "):
-                for kind in row["kinds"]:
+                for kind in promise.get("kinds", row["kinds"]):
                     own = promise | promise.get(kind, {})
                     yield common | {"kind": kind, "isolation": level, "promise": own, **own.get("given", {})}
 

@@ -40,6 +40,9 @@ struct Promise {
     /// The plugin does what it wants, and nobody looks.
     #[serde(default)]
     unchecked: bool,
+    /// The plugin does what it wants, although one might think that it cannot.
+    #[serde(default)]
+    unheld: bool,
 }
 
 /// The whole file: what stands in it, with the table between the marks made anew.
@@ -83,6 +86,7 @@ fn cell(promise: &Promise) -> String {
         (Some("waits" | "freezes"), _) => "**no**".to_owned(),
         (Some(how), _) => format!("**no**: the host ends ({how})"),
         (None, [_, ..]) => "**no**".to_owned(),
+        (None, []) if promise.unheld => "**no**".to_owned(),
         (None, []) if promise.unchecked => "not checked".to_owned(),
         (None, []) => "yes".to_owned(),
     };
@@ -109,6 +113,8 @@ mod tests {
             "**no**: the host ends (SIGSEGV)"
         );
         assert_eq!(told(r#"{"ok": true, "unchecked": true}"#), "not checked");
+        let open = r#"{"ok": true, "unheld": true, "note": "it reads"}"#;
+        assert_eq!(told(open), "**no**: it reads");
         let harm = r#"{"ok": true, "harms": ["cwd"], "note": "it moves"}"#;
         assert_eq!(told(harm), "**no**: it moves");
     }

@@ -445,6 +445,9 @@ catalogue! {
     DeniedSomething = 2807, "PW-PERM-007", "PermissionDenied", 500, false,
         "the plugin was refused something", "its words do not tell what it tried; the sandbox may have refused it",
         "look at the traceback, and add what it needs to the permissions in the manifest";
+    DeniedAlways = 2808, "PW-PERM-008", "PermissionDenied", 500, false,
+        "the plugin was refused what no plugin may do", "a worker may not reach into other processes, raise its limits or use the kernel's corners",
+        "nothing in the manifest allows it: the plugin must do without";
 
     // Supervision.
     SupervisorQuarantined = 2501, "PW-SUP-001", "PluginQuarantined", 503, false,

@@ -21,7 +21,7 @@ pub(crate) use limits::{PAYLOAD_MB, RESULT_MB};
 pub(crate) use machine::default_memory_mb;
 pub(crate) use mechanism::NOT;
 #[cfg(target_os = "linux")]
-pub(crate) use paths::{readable, writable};
+pub(crate) use paths::{is_of_system, readable, writable};
 
 use crate::manifest::{Isolation, Kind, Manifest};
 use serde::{Serialize, Serializer};

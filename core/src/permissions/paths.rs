@@ -16,6 +16,8 @@ const SYSTEM: &[&str] = &[
     "/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys", "/dev",
     "/run",
 ];
+/// Folders of the system beside those; nobody means one of them as a whole.
+const WIDE: &[&str] = &["/", "/boot", "/home", "/root", "/var"];
 /// Variables that name folders of code.
 const OF_CODE: &[&str] = &[
     "VIRTUAL_ENV",
@@ -30,6 +32,13 @@ pub(crate) fn resolved(manifest: &Manifest, written: impl AsRef<Path>) -> PathBu
     let dir = manifest.dir.as_deref().unwrap_or(Path::new(""));
     let path = dir.join(written);
     std::path::absolute(&path).unwrap_or(path)
+}
+
+/// Whether a rule for this path would open a whole folder of the system.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_of_system(path: &Path) -> bool {
+    let mut wide = SYSTEM.iter().chain(WIDE);
+    wide.any(|folder| path == Path::new(folder))
 }
 
 /// What `permissions.write` and `permissions.devices` grant.

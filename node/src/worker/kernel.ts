@@ -64,6 +64,19 @@ export function kernel(port: KernelPort): Kernel {
     return textOf(() => String(value)) ?? "(a value whose text cannot be had)";
   }
 
+  /** `fetch failed` says nothing: the system's own words stand in its cause, or in the first of several errors. */
+  function withCause(message: string, bag: Bag, depth = 0): string {
+    try {
+      const next = (bag["cause"] ?? (bag["errors"] as Bag | undefined)?.[0]) as Bag | null | undefined;
+      const words = next === null || typeof next !== "object" ? undefined : textOf(() => next["message"]);
+      if (next === null || next === undefined || words === undefined || typeof next["code"] !== "string") return message;
+      const told = message === "" ? words : message + ": " + words;
+      return depth > 3 ? told : withCause(cut(told), next, depth + 1);
+    } catch {
+      return message;
+    }
+  }
+
   function describe(error: unknown): Thrown {
     if ((typeof error !== "object" && typeof error !== "function") || error === null) {
       return { type: error === null ? "null" : typeof error, message: plainText(error) };
@@ -71,7 +84,7 @@ export function kernel(port: KernelPort): Kernel {
     const bag = error as Bag;
     const type = textOf(() => (bag["constructor"] as Bag)["name"]) || textOf(() => bag["name"]) || "Error";
     const name = textOf(() => bag["name"]);
-    const message = textOf(() => bag["message"]) ?? plainText(error);
+    const message = withCause(textOf(() => bag["message"]) ?? plainText(error), bag);
     const stack = textOf(() => bag["stack"]);
     const refused = name === "InvalidInput" || type === "InvalidInput";
     return { type: name && name !== "Error" ? name : type, message, ...(stack ? { stack } : {}), ...(refused ? { refused } : {}) };

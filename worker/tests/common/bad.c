@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <netinet/in.h>
 #include <errno.h>
@@ -56,6 +57,26 @@ static int deeper(int n) {
     volatile char frame[4096];
     frame[0] = (char)n;
     return deeper(n + 1) + frame[0];
+}
+
+static void *rest(void *nothing) {
+    for (;;) pause();
+    return nothing;
+}
+
+/* Overwrites all that is shared with the host and may be written. */
+static void scribble_all(void) {
+    char line[512];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps && fgets(line, sizeof line, maps)) {
+        unsigned long start, end;
+        char rights[8];
+        if (sscanf(line, "%lx-%lx %7s", &start, &end, rights) != 3) continue;
+        if (!strstr(line, "memfd:plugward") || rights[1] != 'w') continue;
+        size_t size = end - start;
+        memset((void *)start, 0xff, size < (16u << 20) ? size : 16u << 20);
+    }
+    if (maps) fclose(maps);
 }
 
 /* A process that tries to leave the worker's group in one of several ways; its number. */
@@ -121,7 +142,8 @@ static plugward_status misbehave(const plugward_request *request, plugward_reply
         usleep(100);
     }
     if (is(tool, "flood")) {
-        for (long n = 0; n < 2000000; n++) fprintf(stderr, "line %ld of a flood of lines\n", n);
+        long most = atol(arg) > 0 ? atol(arg) : 2000000;
+        for (long n = 0; n < most; n++) fprintf(stderr, "line %ld of a flood of lines\n", n);
         return json(reply, "%ld", 1);
     }
     if (is(tool, "stdout")) { printf("said on stdout\n"); fflush(stdout); return json(reply, "%ld", 1); }
@@ -134,6 +156,31 @@ static plugward_status misbehave(const plugward_request *request, plugward_reply
             n++;
         }
         return json(reply, "%ld", n);
+    }
+    if (is(tool, "threads")) {
+        for (long n = 0; n < 3000; n++) {
+            pthread_t thread;
+            int refused = pthread_create(&thread, NULL, rest, NULL);
+            if (refused == 0) continue;
+            host->reply_error(reply, text("OSError"), text("can't start new thread"));
+            return PLUGWARD_STATUS_ERROR;
+        }
+        return json(reply, "%ld", 3000);
+    }
+    if (is(tool, "leaves_the_group")) {
+        pid_t child = fork();
+        if (child < 0) return failed(reply);
+        if (child == 0) { setsid(); for (;;) pause(); }
+        usleep(200000);
+        abort();
+    }
+    if (is(tool, "memory_files")) {
+        static char block[1 << 20];
+        int fd = memfd_create("matrix", 0);
+        memset(block, 1, sizeof block);
+        for (long n = 0; n < 4096; n++)
+            if (write(fd, block, sizeof block) < 0) return failed(reply);
+        return json(reply, "%ld", 4096);
     }
     if (is(tool, "orphan")) {
         pid_t child = fork();
@@ -211,6 +258,12 @@ static plugward_status misbehave(const plugward_request *request, plugward_reply
         return json(reply, "%ld", sum);
     }
     if (is(tool, "scribble")) { ((uint8_t *)request->tensors->data)[0] = 1; return json(reply, "%ld", 1); }
+    if (is(tool, "scribbles")) { scribble_all(); return json(reply, "%ld", 1); }
+    if (is(tool, "touch")) {
+        struct timespec times[2] = {{1, 0}, {1, 0}};
+        if (chmod(arg, 0640) != 0 || utimensat(AT_FDCWD, arg, times, 0) != 0) return failed(reply);
+        return json(reply, "%ld", 1);
+    }
     if (is(tool, "progress")) {
         for (uint64_t n = 1; n <= 5; n++)
             if (host->progress(request, n, 5) != PLUGWARD_STATUS_OK) return PLUGWARD_STATUS_CANCELLED;

@@ -1,167 +1,87 @@
 //! Whether the sandbox refused it, and which line would allow it.
 
-use super::{Attempt, Refused, limit};
-use crate::error::{Code, Error};
-use crate::permissions::{place, readable, writable};
+use super::{Attempt, Refused, file, limit, line};
+use crate::error::Error;
 use crate::worker::order::Order;
 use rustix::fs::{Access, access};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+/// Failures of a resolver that are the caller's own: flags, families, types and services.
+const NOT_OF_NAMES: [i32; 5] = [
+    libc::EAI_BADFLAGS,
+    libc::EAI_FAMILY,
+    libc::EAI_SOCKTYPE,
+    libc::EAI_SERVICE,
+    libc::EAI_MEMORY,
+];
+
+/// What a refused system call was about.
+pub(super) struct Tried<'a> {
+    pub(super) errno: i32,
+    pub(super) path: Option<&'a Path>,
+    pub(super) other: Option<&'a Path>,
+    pub(super) attempt: Attempt,
+}
 
 /// `None` where it was not the sandbox.
 pub(super) fn judge(order: &Order, refused: &Refused<'_>) -> Option<Error> {
     match *refused {
-        Refused::Variable(name) => variable(order, name),
+        Refused::Variable(name) => line::variable(order, name),
         Refused::Call {
             errno,
             path,
+            other,
             attempt,
-        } => call(order, errno, path, attempt),
+        } => call(
+            order,
+            &Tried {
+                errno,
+                path,
+                other,
+                attempt,
+            },
+        ),
     }
 }
 
-fn call(order: &Order, errno: i32, path: Option<&Path>, attempt: Attempt) -> Option<Error> {
-    if errno != libc::EACCES && errno != libc::EPERM {
-        return limit::reached(order, errno, attempt);
+fn call(order: &Order, tried: &Tried<'_>) -> Option<Error> {
+    match (tried.attempt, tried.errno) {
+        (Attempt::Name, errno) if NOT_OF_NAMES.contains(&errno) => None,
+        (Attempt::Name, _) => line::network(order),
+        (_, libc::EXDEV) => file::across(order, tried.path?, tried.other?),
+        (_, libc::EACCES | libc::EPERM) => refusal(order, tried),
+        (attempt, errno) => limit::reached(order, errno, attempt),
     }
-    let permissions = &order.manifest.permissions;
-    match (attempt, path) {
-        (Attempt::Network, _) => (!permissions.network).then(|| network(order)),
-        (Attempt::Subprocess, _) => (!permissions.subprocess).then(|| subprocess(order)),
+}
+
+fn refusal(order: &Order, tried: &Tried<'_>) -> Option<Error> {
+    let not_permitted = tried.errno == libc::EPERM;
+    match (tried.attempt, tried.path) {
+        (Attempt::Network, _) => line::network(order),
+        (Attempt::Subprocess, _) => line::subprocess(order),
+        (Attempt::Signal, _) => Some(line::never(
+            "a plugin may signal itself and what it has started, and no other process",
+        )),
+        (Attempt::Never, _) => Some(line::never(
+            "a worker may not raise limits, set extended attributes or reach into the kernel",
+        )),
+        (Attempt::SharedMemory, _) => file::shared_memory(order),
         // Programs and processes are the only thing that the sandbox refuses in these words.
-        (_, Some(path)) if errno == libc::EPERM => {
+        (_, Some(path)) if not_permitted => {
             let runs = access(path, Access::EXEC_OK).is_ok() && path.is_file();
-            (runs && !permissions.subprocess).then(|| subprocess(order))
+            runs.then(|| line::subprocess(order)).flatten()
         }
-        (Attempt::Unknown, None) if errno == libc::EPERM => {
-            (!permissions.subprocess).then(|| subprocess(order))
-        }
-        (_, Some(path)) => file(order, path),
-        (_, None) => Some(something(order)),
+        (_, Some(path)) => file::judge(order, path, tried),
+        (Attempt::Unknown, None) if not_permitted => line::subprocess(order),
+        (Attempt::Entry, None) => Some(line::some_folder(order)),
+        (_, None) => Some(line::something(order)),
     }
-}
-
-fn variable(order: &Order, name: &str) -> Option<Error> {
-    let known = order.withheld.iter().any(|withheld| withheld == name);
-    known.then(|| {
-        error(
-            Code::DeniedEnvironment,
-            format!("the host has the variable {name}, and the plugin does not see it"),
-            format!("add \"{name}\" to env in {}", place(&order.manifest)),
-        )
-    })
-}
-
-fn network(order: &Order) -> Error {
-    error(
-        Code::DeniedNetwork,
-        "the plugin may not use the network".to_owned(),
-        format!(
-            "set permissions.network = true in {}",
-            place(&order.manifest)
-        ),
-    )
-}
-
-fn subprocess(order: &Order) -> Error {
-    error(
-        Code::DeniedSubprocess,
-        "the plugin may not start programs or signal other processes".to_owned(),
-        format!(
-            "set permissions.subprocess = true in {}",
-            place(&order.manifest)
-        ),
-    )
-}
-
-/// Landlock looks at the real path, and not at what `access` asks about: modes and owners.
-fn file(order: &Order, path: &Path) -> Option<Error> {
-    let path = real(path);
-    let manifest = &order.manifest;
-    let under = |roots: Vec<PathBuf>| roots.iter().any(|root| path.starts_with(real(root)));
-    let reads = manifest.permissions.read.is_empty() || under(readable(manifest));
-    let writes = under(writable(manifest, &order.scratch));
-    let there = nearest(&path);
-    let may = |how| access(&there, how).is_ok();
-    let shown = there.display();
-    let file = place(manifest);
-    if !reads && path.exists() && may(Access::READ_OK) {
-        let cause = format!(
-            "{} lies in no path that permissions.read names",
-            path.display()
-        );
-        let remedy = format!(
-            "add \"{shown}\" to permissions.read in {file} (to permissions.write, if the plugin is to write it)"
-        );
-        return Some(error(Code::DeniedRead, cause, remedy));
-    }
-    if writes || !may(Access::WRITE_OK) {
-        return None;
-    }
-    if path.starts_with("/dev") && !path.starts_with("/dev/shm") {
-        let cause = format!("{} is a device that the plugin may not use", path.display());
-        let remedy = format!("add \"{shown}\" to permissions.devices in {file}");
-        return Some(error(Code::DeniedDevice, cause, remedy));
-    }
-    let cause = format!(
-        "{} lies in no path that permissions.write names",
-        path.display()
-    );
-    let remedy = format!(
-        "add \"{shown}\" to permissions.write in {file}, or write to the scratch folder (TMPDIR)"
-    );
-    Some(error(Code::DeniedWrite, cause, remedy))
-}
-
-/// The path without links; what is not there yet, in the folder that is.
-fn real(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    for there in path.ancestors() {
-        if let Ok(real) = there.canonicalize() {
-            let rest = path.strip_prefix(there).unwrap_or(Path::new(""));
-            return real.components().chain(rest.components()).collect();
-        }
-    }
-    path
-}
-
-/// The file, or the folder that is to hold it: a rule needs something that is there.
-fn nearest(path: &Path) -> PathBuf {
-    let there = path.ancestors().find(|p| p.exists());
-    there.unwrap_or(Path::new("/")).to_owned()
-}
-
-/// It was refused, and what it was is not to be known: every line that is not granted.
-pub(super) fn something(order: &Order) -> Error {
-    let permissions = &order.manifest.permissions;
-    let mut lines = Vec::new();
-    if !permissions.network {
-        lines.push("set permissions.network = true");
-    }
-    if !permissions.subprocess {
-        lines.push("set permissions.subprocess = true");
-    }
-    if !permissions.read.is_empty() {
-        lines.push("add what it reads to permissions.read");
-    }
-    lines.push("add what it writes to permissions.write");
-    error(
-        Code::DeniedSomething,
-        "the system refused it, and the plugin's words do not tell what it tried".to_owned(),
-        format!(
-            "if it is the sandbox: {}, in {}",
-            lines.join(", or "),
-            place(&order.manifest)
-        ),
-    )
-}
-
-fn error(code: Code, cause: String, remedy: String) -> Error {
-    Error::new(code).with_cause(cause).with_remedy(remedy)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
     use crate::manifest::Manifest;
     use serde_json::json;
 
@@ -186,6 +106,7 @@ mod tests {
             &Refused::Call {
                 errno,
                 path,
+                other: None,
                 attempt,
             },
         )
@@ -254,8 +175,107 @@ mod tests {
         assert!(asked(&order(json!({})), libc::ENOENT, Some(&path), Attempt::File).is_none());
         assert!(judge(&all, &Refused::Variable("NEVER_SET")).is_none());
         let none = order(json!({}));
-        // The system's own refusal: nobody may write there.
-        let proc = Path::new("/proc/self/no_such_file");
-        assert!(asked(&none, libc::EACCES, Some(proc), Attempt::File).is_none());
+        // Another disk is another disk.
+        let disks = (Path::new("/proc/version"), folder.path().join("there"));
+        let error = changed(&none, libc::EXDEV, disks.0, Some(&disks.1));
+        assert!(error.is_none());
+    }
+
+    fn changed(order: &Order, errno: i32, path: &Path, other: Option<&Path>) -> Option<Error> {
+        let (path, attempt) = (Some(path), Attempt::Entry);
+        let tried = Refused::Call {
+            errno,
+            path,
+            other,
+            attempt,
+        };
+        judge(order, &tried)
+    }
+
+    #[test]
+    fn what_changes_a_folder_names_the_folder() {
+        let one = tempfile::tempdir().unwrap();
+        let two = tempfile::tempdir().unwrap();
+        let [one, two] = [&one, &two].map(|folder| folder.path().canonicalize().unwrap());
+        let (from, to) = (one.join("file"), two.join("new"));
+        std::fs::write(&from, "x").unwrap();
+        let none = order(json!({}));
+        let add = |folder: &Path| format!("add \"{}\" to permissions.write", folder.display());
+        let file = "in /where/manifest.json";
+        let error = changed(&none, libc::EACCES, &from, None).unwrap();
+        assert_eq!(error.remedy(), format!("{} {file}", add(&one)));
+        for errno in [libc::EACCES, libc::EXDEV] {
+            let error = changed(&none, errno, &from, Some(&to)).unwrap();
+            let both = format!("{} and {} {file}", add(&one), add(&two));
+            assert_eq!(error.remedy(), both);
+        }
+        let half = order(json!({"write": [&one]}));
+        let error = changed(&half, libc::EACCES, &from, Some(&to)).unwrap();
+        assert_eq!(error.remedy(), format!("{} {file}", add(&two)));
+        let granted = order(json!({"write": [&from]}));
+        let error = asked(&granted, libc::EACCES, Some(&from), Attempt::Unknown).unwrap();
+        assert_eq!(error.remedy(), format!("{} {file}", add(&one)));
+        let link = two.join("link");
+        std::os::unix::fs::symlink("/nowhere/else", &link).unwrap();
+        let error = changed(&none, libc::EACCES, &link, None).unwrap();
+        assert_eq!(error.remedy(), format!("{} {file}", add(&two)));
+    }
+
+    #[test]
+    fn a_folder_of_the_system_is_never_named() {
+        let none = order(json!({}));
+        for path in ["/new", "/etc/new", "/dev/new", "/usr/new", "/proc/new"] {
+            for attempt in [Attempt::Entry, Attempt::File, Attempt::Unknown] {
+                let error = asked(&none, libc::EACCES, Some(Path::new(path)), attempt);
+                // Where its modes refuse it as well, it is the plugin's own error.
+                let remedy = error.map(|e| e.remedy().to_owned());
+                let remedy = remedy.unwrap_or_else(|| "no line".to_owned());
+                assert!(remedy.contains("no line"), "{path}: {remedy}");
+                assert!(!remedy.contains("add"), "{path}: {remedy}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_line_allows_is_said_so() {
+        let all = json!({"write": ["/proc"], "network": true, "subprocess": true});
+        for order in [order(json!({})), order(all)] {
+            let environ = format!("/proc/{}/environ", std::os::unix::process::parent_id());
+            for path in [&*environ, "/proc/self/oom_score_adj", "/proc/1/mem"] {
+                let error = asked(&order, libc::EACCES, Some(Path::new(path)), Attempt::File);
+                assert_eq!(error.unwrap().code(), Code::DeniedAlways, "{path}");
+            }
+            for attempt in [Attempt::Signal, Attempt::Never] {
+                let error = asked(&order, libc::EPERM, None, attempt).unwrap();
+                assert_eq!(error.code(), Code::DeniedAlways);
+                assert!(error.remedy().starts_with("nothing in the manifest"));
+            }
+        }
+    }
+
+    #[test]
+    fn shared_memory_needs_its_folder_and_its_watcher() {
+        let lines = |permissions| {
+            let path = Some(Path::new("/psm_1234"));
+            let order = order(permissions);
+            let error = asked(&order, libc::EACCES, path, Attempt::SharedMemory)?;
+            Some(error.remedy().replace(" in /where/manifest.json", ""))
+        };
+        let folder = "add \"/dev/shm\" to permissions.write";
+        let watcher = "set permissions.subprocess = true";
+        assert_eq!(lines(json!({})).unwrap(), format!("{folder} and {watcher}"));
+        assert_eq!(lines(json!({"subprocess": true})).unwrap(), folder);
+        assert_eq!(lines(json!({"write": ["/dev/shm"]})).unwrap(), watcher);
+        let all = json!({"write": ["/dev/shm"], "subprocess": true});
+        assert!(lines(all).is_none());
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_looked_up_is_the_network() {
+        let again = -3;
+        let error = asked(&order(json!({})), again, None, Attempt::Name).unwrap();
+        assert_eq!(error.code(), Code::DeniedNetwork);
+        let granted = order(json!({"network": true}));
+        assert!(asked(&granted, again, None, Attempt::Name).is_none());
     }
 }

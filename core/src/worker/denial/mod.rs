@@ -6,8 +6,10 @@
 //! plugin's plain error. Rejected: `SIGSYS` or a seccomp listener, which know the system call, but
 //! break programs that block signals or fork.
 
+mod file;
 mod judge;
 mod limit;
+mod line;
 mod words;
 
 use super::order::Order;
@@ -24,10 +26,22 @@ static HELD: OnceLock<Arc<Order>> = OnceLock::new();
 pub enum Attempt {
     /// A socket.
     Network,
+    /// The address of a host's name. The number of its failure is the resolver's and not the
+    /// kernel's: without a socket no name can be asked for.
+    Name,
     /// Another process.
     Subprocess,
-    /// A file or device.
+    /// A signal to another process.
+    Signal,
+    /// A file or device, to be opened.
     File,
+    /// An entry of a folder, to be made, removed, renamed or linked: it is the folder that changes.
+    Entry,
+    /// Memory shared by name (`shm_open`): a file in `/dev/shm`, which Python has a process of its
+    /// own watch over.
+    SharedMemory,
+    /// What no manifest allows: raising limits, extended attributes, the kernel's corners.
+    Never,
     /// Not known.
     Unknown,
 }
@@ -41,6 +55,8 @@ pub enum Refused<'a> {
         errno: i32,
         /// The file that it was about.
         path: Option<&'a Path>,
+        /// The other one, where it was renamed or linked.
+        other: Option<&'a Path>,
         /// What it was about.
         attempt: Attempt,
     },
@@ -57,6 +73,12 @@ pub(super) fn hold(order: &Arc<Order>) {
 #[must_use]
 pub fn is_confined() -> bool {
     HELD.get().is_some()
+}
+
+/// Whether the sandbox may answer so. Looking closer costs something, which limits may forbid.
+#[must_use]
+pub fn may_be_refusal(errno: i32) -> bool {
+    matches!(errno, libc::EACCES | libc::EPERM | libc::EXDEV)
 }
 
 /// The error for a refused attempt, where the manifest is why: code, cause and the line that would

@@ -3,6 +3,7 @@
 use super::cgroup::Cgroup;
 use super::child::{Child, Exit, Reason};
 use super::death::Death;
+use super::dying::is_dying;
 use super::lease::{self, Held};
 use super::memory;
 use super::pool::{Frame, Pool};
@@ -477,6 +478,7 @@ impl Link {
     /// A call of `tool` is past its deadline: its process ends.
     pub(super) fn overstayed(&self, tool: &str) -> Fault {
         self.child.kill(Reason::Deadline(tool.to_owned()));
+        self.pool.end();
         Fault::Deadline {
             limit: Duration::ZERO,
             how: Interruption::Killed,
@@ -530,10 +532,14 @@ impl Link {
     /// with it; where it does not, it is killed: one thread short it serves nobody.
     pub(super) fn crashed(&self, lane: &Lane) -> Fault {
         let mut exit = self.child.wait(Instant::now() + DYING);
+        if exit.is_none() && is_dying(self.child.pid()) {
+            exit = self.child.wait(Instant::now() + KILLED);
+        }
         if exit.is_none() {
             self.child.kill(Reason::Thread);
             exit = self.child.wait(Instant::now() + KILLED);
         }
+        self.pool.end();
         let entered = lane.entered.load(Ordering::Relaxed) != 0;
         Fault::Crashed {
             error: self.death(exit),
@@ -594,6 +600,8 @@ impl Link {
             return;
         }
         self.told.store(true, Ordering::SeqCst);
+        // The reaper may come later than the next call: leases end now.
+        self.pool.end();
         if self.dead.load(Ordering::SeqCst) {
             return;
         }

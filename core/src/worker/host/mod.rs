@@ -5,6 +5,7 @@ mod checkpoint;
 mod child;
 mod death;
 mod dump;
+mod dying;
 mod executor;
 mod fork_server;
 mod fork_servers;
