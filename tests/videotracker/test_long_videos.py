@@ -127,12 +127,15 @@ def test_a_good_file_without_frames(load: Load, tmp_path: Path) -> None:
     assert health(rt)["state"] == "INITIALIZED"
 
 
-def test_a_stream_goes_on_after_its_worker_was_killed_in_a_video(load: Load, clip: Path, tmp_path: Path) -> None:
+def test_a_stream_goes_on_after_its_worker_was_killed_in_a_video(
+    load: Load, clip: Path, frame: Path, tmp_path: Path
+) -> None:
     rt = load()
-    args = {"video_path": str(clip), "stream": "left"}
+    still = made(tmp_path / "still.mp4", "-loop", "1", "-i", str(frame), "-t", "2", "-r", "10", "-c:v", "libx264")
+    args = {"video_path": str(still), "stream": "left"}
     first = numbers(ask(rt, "video_player_tracking", **args)["frames"])
     assert first
-    long = repeated(clip, tmp_path / "long.mp4", 30)
+    long = repeated(still, tmp_path / "long.mp4", 100)
     begun = threading.Event()
     pid = int(health(rt)["pid"])
 
@@ -148,11 +151,12 @@ def test_a_stream_goes_on_after_its_worker_was_killed_in_a_video(load: Load, cli
     killer.join()
     assert not answer["ok"] and answer["code"] == "PW-WORKER-004", answer
     recovered(rt)
-    second = ask(rt, "video_player_tracking", **args)["frames"]
+    second = numbers(ask(rt, "video_player_tracking", **args)["frames"])
     assert int(health(rt)["pid"]) != pid
-    third = ask(rt, "video_player_tracking", video_path=str(clip))["frames"]
-    assert numbers(third)
-    assert not numbers(third) & (first | numbers(second)), "no number is given twice"
+    assert len(second & first) >= 0.8 * len(first), "who is still there keeps his number"
+    others = numbers(ask(rt, "video_player_tracking", video_path=str(clip))["frames"])
+    assert others
+    assert not others & (first | second), "no number is given twice"
 
 
 def test_named_streams_at_once_never_share_a_number(load: Load, clip: Path) -> None:

@@ -4,6 +4,7 @@ use super::bounded::{Answer, ask};
 use super::finding::{Finding, Subject};
 use crate::error::Code;
 use crate::manifest::Manifest;
+use crate::permissions::executable_variable;
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ fn check_named(
     name: &str,
     lookup: impl Fn(&str) -> Option<OsString>,
 ) -> Finding {
-    let variable = format!("PLUGWARD_{}", name.to_ascii_uppercase().replace('-', "_"));
+    let variable = executable_variable(name);
     let dir = manifest.dir.as_deref().unwrap_or(Path::new(""));
     let configured = manifest.config.get(name).and_then(Value::as_str);
     let configured = configured.map(|path| (format!("config.{name}"), dir.join(path)));

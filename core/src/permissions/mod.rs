@@ -17,6 +17,7 @@ pub(crate) use environment::withheld;
 #[cfg(target_os = "linux")]
 pub(crate) use limits::{PAYLOAD_MB, RESULT_MB};
 pub(crate) use mechanism::NOT;
+pub(crate) use paths::executable_variable;
 #[cfg(target_os = "linux")]
 pub(crate) use paths::{readable, writable};
 
