@@ -348,7 +348,8 @@ def test_no_memory_for_the_models(load: Load, frame: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PLUGWARD_VIDEO_FAULT", f"oom@{at}")
     rt = load(faults=True)
     found, reason = state(rt)
-    assert found == "UNAVAILABLE", reason
+    # The plugin was entered, so it failed; what it needs is there, and the next try may find room.
+    assert found == "FAILED", reason
     assert "PW-VIDEO-013" in reason + str(rt.plugin_health("video")), reason
     assert "models." in reason and "20.00 GiB" in reason, reason
     monkeypatch.setenv("PLUGWARD_VIDEO_FAULT", "")
