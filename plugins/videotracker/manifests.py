@@ -40,7 +40,6 @@ STREAM: dict[str, Any] = {
 }
 
 
-
 def row(**properties: Any) -> dict[str, Any]:
     """The schema of an object that has all of these, and perhaps more."""
     return {"type": "object", "properties": properties, "required": list(properties)}

@@ -380,9 +380,7 @@ def test_what_leaves_the_device_whole_ends_no_worker(
 
 
 @pytest.mark.parametrize("at", ["open", "0"])
-def test_a_card_that_the_build_does_not_know_is_a_finding(
-    load: Load, monkeypatch: pytest.MonkeyPatch, at: str
-) -> None:
+def test_a_card_that_the_build_does_not_know_is_a_finding(load: Load, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     monkeypatch.setenv("PLUGWARD_VIDEO_FAULT", f"say CUDA error: no kernel image is available@{at}")
     unavailable(load(faults=True), "PW-VIDEO-004", "no kernel image")
 

@@ -105,7 +105,15 @@ def test_views_into_arrays(load: Load, frame: Path) -> None:
 
 @pytest.mark.parametrize(
     ("device", "code"),
-    [("cpu", None), ("CPU", None), (None, None), ("gpu", "PW-VIDEO-004"), ("cuda", "PW-VIDEO-004"), ("cuda:7", "PW-VIDEO-004"), ("tpu", "input")],
+    [
+        ("cpu", None),
+        ("CPU", None),
+        (None, None),
+        ("gpu", "PW-VIDEO-004"),
+        ("cuda", "PW-VIDEO-004"),
+        ("cuda:7", "PW-VIDEO-004"),
+        ("tpu", "input"),
+    ],
 )
 def test_the_device_of_a_call(load: Load, frame: Path, device: str | None, code: str | None) -> None:
     rt = load()
