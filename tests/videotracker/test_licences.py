@@ -55,7 +55,7 @@ CLASSIFIED = {
 }
 """Words of the classifiers and of the older field `License`, which has no rules."""
 NAMED = {
-    "nvidia-": "proprietary: NVIDIA's CUDA libraries, which their licence lets one pass on with a program; not in our wheel",
+    "nvidia-": "proprietary: NVIDIA's CUDA libraries, which may be passed on with a program; not in our wheel",
     "cuda-": "proprietary: as above",
     "imageio-ffmpeg": "bsd-2-clause; the ffmpeg that it carries is a GPL program, started and never linked or shipped",
 }
@@ -144,12 +144,13 @@ def pinned() -> Iterator[str]:
 
 def licence(metadata: importlib.metadata.PackageMetadata) -> list[str]:
     """What a package says of its licence, as SPDX expressions; all must be allowed."""
-    expression = metadata.get("License-Expression")
+    told = metadata.json
+    expression = told.get("license_expression")
     if expression:
-        return [expression]
-    found = [c for c in metadata.get_all("Classifier") or [] if c.startswith("License :: ")]
+        return [str(expression)]
+    found = [str(c) for c in told.get("classifier") or [] if str(c).startswith("License :: ")]
     words = [c.rsplit(" :: ", 1)[1] for c in found if not c.endswith(("OSI Approved", "DFSG approved"))]
-    field = (metadata.get("License") or "").strip()
+    field = str(told.get("license") or "").strip()
     if not words and field and "\n" not in field:
         words = [field]
     return [CLASSIFIED.get(word.lower(), word) for word in words]
