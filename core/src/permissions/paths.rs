@@ -87,8 +87,16 @@ pub(crate) fn readable(manifest: &Manifest) -> Vec<PathBuf> {
     }
     // torch's libraries need those of the packages beside it.
     let torch = std::env::var_os("PLUGWARD_LIBTORCH").map(PathBuf::from);
-    paths.extend(torch.as_deref().and_then(Path::parent).map(Path::to_path_buf));
-    let programs = manifest.executables.iter().map(|name| executable_variable(name));
+    paths.extend(
+        torch
+            .as_deref()
+            .and_then(Path::parent)
+            .map(Path::to_path_buf),
+    );
+    let programs = manifest
+        .executables
+        .iter()
+        .map(|name| executable_variable(name));
     paths.extend(programs.filter_map(std::env::var_os).map(PathBuf::from));
     paths.retain(|path| !path.as_os_str().is_empty());
     paths
