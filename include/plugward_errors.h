@@ -284,7 +284,9 @@ enum plugward_code {
     /** PW-VIDEO-014: the model failed on this input */
     PLUGWARD_CODE_VIDEO_MODEL_RUN = 2714,
     /** PW-VIDEO-015: the annotated picture or video cannot be written */
-    PLUGWARD_CODE_VIDEO_OUTPUT = 2715
+    PLUGWARD_CODE_VIDEO_OUTPUT = 2715,
+    /** PW-VIDEO-016: the video has more to tell than one answer may hold */
+    PLUGWARD_CODE_VIDEO_LENGTH = 2716
 };
 
 #endif /* PLUGWARD_ERRORS_H */

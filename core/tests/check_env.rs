@@ -142,3 +142,18 @@ fn findings_are_json() {
     assert!(keys.iter().all(|key| first.contains_key(*key)), "{first:?}");
     assert_eq!(first["code"], "PW-GPU-001");
 }
+
+#[test]
+fn a_program_that_is_optional_is_told_and_keeps_nothing_from_loading() {
+    let folder = TempDir::new().unwrap();
+    let text = r#"{"name": "p", "kind": "native", "entrypoint": "lib.so",
+        "optional_executables": ["sh", "surely-no-such-program"]}"#;
+    fs::write(folder.path().join("manifest.json"), text).unwrap();
+    let manifest = Manifest::from_path(folder.path()).unwrap().manifest;
+    assert!(check_with(&manifest, &options()).iter().all(|f| f.ok));
+    let told = plugward_core::check::check_beyond(&manifest);
+    let program = |name: &str| told.iter().find(|f| f.subject == name).unwrap();
+    assert!(program("sh").ok);
+    let missing = program("surely-no-such-program");
+    assert!(!missing.ok && missing.remedy.contains("install"));
+}

@@ -286,6 +286,8 @@ export const Code = {
   VideoModelRun: "PW-VIDEO-014",
   /** the annotated picture or video cannot be written */
   VideoOutput: "PW-VIDEO-015",
+  /** the video has more to tell than one answer may hold */
+  VideoLength: "PW-VIDEO-016",
 } as const;
 
 /** A printed error code. */
@@ -1612,5 +1614,15 @@ export const CATALOGUE = {
     message: "the annotated picture or video cannot be written",
     cause: "ffmpeg or the disk refused it, or the folder is not granted",
     remedy: "add the folder to permissions.write in the manifest, or let the plugin choose its scratch folder",
+  },
+  "PW-VIDEO-016": {
+    name: "VideoLength",
+    number: 2716,
+    type: "InvalidInput",
+    httpStatus: 413,
+    retryable: false,
+    message: "the video has more to tell than one answer may hold",
+    cause: "the JSON of its frames passes limits.result_mb, or an answer's share of limits.memory_mb",
+    remedy: "pass frames_path, the name of a file that gets the frames as JSON lines; or cut the video into parts; or raise the limit in the manifest",
   },
 } as const satisfies Readonly<Record<Code, CatalogueEntry>>;

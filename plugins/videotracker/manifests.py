@@ -23,6 +23,10 @@ IMAGE: dict[str, Any] = {
 VIDEO: dict[str, Any] = {
     "video_path": {"type": "string", "minLength": 1, "description": "a video file"},
     "output_path": {"type": ["string", "null"], "description": "where the annotated video goes"},
+    "frames_path": {
+        "type": ["string", "null"],
+        "description": "a file that gets the frames as JSON lines, instead of frames in the result: for long videos",
+    },
 }
 COMMON: dict[str, Any] = {
     "device": {"type": ["string", "null"], "description": "cpu, cuda or cuda:N; null: config.device"},
@@ -36,6 +40,86 @@ STREAM: dict[str, Any] = {
     },
     "reset": {"type": ["boolean", "null"], "description": "forget the stream's objects first"},
 }
+
+
+def row(**properties: Any) -> dict[str, Any]:
+    """The schema of an object that has all of these, and perhaps more."""
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def rows(item: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a list of them."""
+    return {"type": "array", "items": item}
+
+
+TEXT: dict[str, Any] = {"type": "string"}
+TEXT_OR_NONE: dict[str, Any] = {"type": ["string", "null"]}
+NUMBER: dict[str, Any] = {"type": "number"}
+COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
+TEXTS = rows(TEXT)
+
+
+def numbers(count: int) -> dict[str, Any]:
+    """The schema of a list of so many numbers."""
+    return {"type": "array", "items": NUMBER, "minItems": count, "maxItems": count}
+
+
+DETECTIONS = {
+    "detections": rows(row(xyxy=numbers(4), confidence=NUMBER, class_id=COUNT, class_name=TEXT)),
+    "count": COUNT,
+}
+TRACKS = {
+    "tracked_objects": rows(
+        row(
+            track_id={"type": "integer", "minimum": 1},
+            class_id=COUNT,
+            xyxy=numbers(4),
+            center=numbers(2),
+            confidence=NUMBER,
+            **{"class": TEXT},
+        )
+    )
+}
+MATRIX = row(matrix={"type": "array", "items": numbers(3), "minItems": 3, "maxItems": 3}, inliers=COUNT)
+PITCH = {
+    "keypoints": rows(row(index=COUNT, xy=numbers(2), confidence=NUMBER, pitch_xy=numbers(2))),
+    "homography": {"anyOf": [MATRIX, {"type": "null"}]},
+    "pitch": row(length_m=NUMBER, width_m=NUMBER),
+}
+POINT = row(xy=numbers(2), class_id=COUNT, track_id={"type": ["integer", "null"]}, **{"class": TEXT})
+RADAR = {**PITCH, "radar_points": rows(POINT)}
+FOUND = {
+    "player_detection": DETECTIONS,
+    "ball_detection": DETECTIONS,
+    "player_tracking": TRACKS,
+    "pitch_detection": PITCH,
+    "radar": RADAR,
+}
+"""What each search finds in a frame."""
+
+
+def image_result(name: str) -> dict[str, Any]:
+    """The shape of an image tool's result."""
+    schema = row(width=COUNT, height=COUNT, device=TEXT, **FOUND[name])
+    if name == "player_tracking":
+        schema = row(**schema["properties"], frame_index=COUNT, stream=TEXT_OR_NONE, warnings=TEXTS)
+    schema["properties"] |= {"annotated_frame": TEXT, "annotated_format": TEXT}
+    return schema
+
+
+def video_result(name: str) -> dict[str, Any]:
+    """The shape of a video tool's result: of each frame only its lists, since a video has 100,000 of them."""
+    lists = {key: {"type": "array"} for key, schema in FOUND[name].items() if schema.get("type") == "array"}
+    schema = row(total_frames=COUNT, fps=NUMBER, complete={"type": "boolean"}, warnings=TEXTS, device=TEXT)
+    schema["properties"] |= {
+        "frames": rows(row(frame_index=COUNT, **lists)),
+        "frames_path": TEXT,
+        "annotated_video": TEXT,
+        "frames_per_second": NUMBER,
+    }
+    schema["anyOf"] = [{"required": ["frames"]}, {"required": ["frames_path"]}]
+    return schema
+
 
 TOOLS = [
     ("player_detection", "Where are the players in an image?", False, False),
@@ -58,6 +142,8 @@ def tool(name: str, description: str, *, video: bool, stream: bool) -> dict[str,
         schema["required"] = ["video_path"]
     # A host sends arguments under its own names (frame, image); the plugin reads them, so more are allowed.
     made: dict[str, Any] = {"id": name, "description": description, "input_schema": schema}
+    search = name.removeprefix("video_")
+    made["output_schema"] = video_result(search) if video else image_result(search)
     if video:
         made["deadline_ms"] = 600_000
     return made
@@ -90,7 +176,11 @@ def manifest(*, gpu: bool) -> dict[str, Any]:
             "libtorch_version": LIBTORCH,
             "output": "../out",
         },
-        "limits": {"deadline_ms": 30_000, "memory_mb": 8192 if gpu else 4096, "concurrency": 2},
+        # An answer is read as values three times on its way, which takes ten times its bytes each time: what is
+        # larger than 64 MiB (11 minutes of a match) goes to a file (frames_path).
+        "limits": {"deadline_ms": 30_000, "memory_mb": 8192 if gpu else 4096, "concurrency": 2, "result_mb": 64},
+        # Without it the tools for images work all the same.
+        "optional_executables": ["ffmpeg"],
         # ffmpeg is a program of its own; annotated videos go to out, or where that is missing to the scratch folder.
         "permissions": {"subprocess": True, "network": False, "write": ["../out"], "devices": ["gpu"] if gpu else []},
         "tools": [tool(name, text, video=video, stream=stream) for name, text, video, stream in TOOLS],

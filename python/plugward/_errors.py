@@ -149,6 +149,7 @@ class Code(str, Enum):
     VIDEO_MEMORY = "PW-VIDEO-013"
     VIDEO_MODEL_RUN = "PW-VIDEO-014"
     VIDEO_OUTPUT = "PW-VIDEO-015"
+    VIDEO_LENGTH = "PW-VIDEO-016"
 
     def __str__(self) -> str:
         """Return the printed form."""
@@ -1521,6 +1522,19 @@ _ENTRIES: Final = (
         message="the annotated picture or video cannot be written",
         cause="ffmpeg or the disk refused it, or the folder is not granted",
         remedy="add the folder to permissions.write in the manifest, or let the plugin choose its scratch folder",
+    ),
+    CatalogueEntry(
+        code=Code.VIDEO_LENGTH,
+        number=2716,
+        kind="InvalidInput",
+        http_status=413,
+        retryable=False,
+        message="the video has more to tell than one answer may hold",
+        cause="the JSON of its frames passes limits.result_mb, or an answer's share of limits.memory_mb",
+        remedy=(
+            "pass frames_path, the name of a file that gets the frames as JSON lines; or cut the video into parts; "
+            "or raise the limit in the manifest"
+        ),
     ),
 )
 

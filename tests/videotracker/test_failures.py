@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -85,6 +87,26 @@ def test_libtorch_without_cuda_is_asked_for_cuda(load: Load) -> None:
 
 def test_no_libtorch(load: Load, tmp_path: Path) -> None:
     unavailable(load(config={"libtorch": str(tmp_path)}), "2.11.0", "config.libtorch")
+
+
+def test_the_torch_of_the_hosts_interpreter(load: Load, frame: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a venv that is not activated: nothing in the environment says where its packages lie."""
+    for variable in ("PLUGWARD_LIBTORCH", "VIRTUAL_ENV", "PYTHONPATH"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.syspath_prepend(str(ROOT / ".torch"))
+    good(load(), frame)
+
+
+def test_the_torch_of_the_manifests_interpreter(
+    load: Load, frame: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True, timeout=60)
+    packages = next(venv.glob("lib/python3*/site-packages"))
+    (packages / "torch.pth").write_text(f"{ROOT / '.torch'}\n")
+    for variable in ("PLUGWARD_LIBTORCH", "VIRTUAL_ENV", "PYTHONPATH"):
+        monkeypatch.delenv(variable, raising=False)
+    good(load(python=str(venv / "bin" / "python")), frame)
 
 
 def test_another_libtorch_is_not_opened(load: Load, tmp_path: Path) -> None:
@@ -282,7 +304,24 @@ def recovered(rt: plugward.Runtime) -> None:
         time.sleep(0.05)
 
 
-def test_no_ffmpeg(load: Load, clip: Path, frame: Path) -> None:
+def test_no_ffmpeg_is_a_finding_and_images_need_none(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frame: Path
+) -> None:
+    monkeypatch.setenv("PLUGWARD_FFMPEG", str(tmp_path / "none"))
+    rt = load()
+    good(rt, frame)
+    told = subprocess.run(
+        [sys.executable, "-m", "plugward.cli", "check", "--json", str(tmp_path / "plugin0")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 1, told
+    assert str(tmp_path / "none") in told.stdout and "PW-ENV-002" in told.stdout, told.stdout
+    assert "PLUGWARD_FFMPEG" in told.stdout
+
+
+def test_a_host_of_images_needs_no_ffmpeg(load: Load, clip: Path, frame: Path) -> None:
     rt = load(config={"ffmpeg": "/nowhere/ffmpeg"})
     answer = call(rt, "video_player_tracking", video_path=str(clip))
     assert answer["code"] == "PW-VIDEO-009" and "/nowhere/ffmpeg" in answer["error"], answer
@@ -313,6 +352,53 @@ def test_the_gpu_has_no_memory_left(load: Load, frame: Path, monkeypatch: pytest
     assert answer["code"] == "PW-VIDEO-013" and answer["retryable"] and "20.00 GiB" in answer["error"], answer
     assert state(rt)[0] == "INITIALIZED", "memory comes back; the plugin stays"
     good(rt, frame)
+
+
+@pytest.mark.parametrize("at", ["0", "3", "open"])
+def test_no_memory_for_the_models(load: Load, frame: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    monkeypatch.setenv("PLUGWARD_VIDEO_FAULT", f"oom@{at}")
+    rt = load(faults=True)
+    found, reason = state(rt)
+    # The plugin was entered, so it failed; what it needs is there, and the next try may find room.
+    assert found == "FAILED", reason
+    assert "PW-VIDEO-013" in reason + str(rt.plugin_health("video")), reason
+    assert "models." in reason and "20.00 GiB" in reason, reason
+    monkeypatch.setenv("PLUGWARD_VIDEO_FAULT", "")
+    rt.restart("video")
+    good(rt, frame)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)", "PW-VIDEO-013"),
+        ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.", "PW-VIDEO-013"),
+        ("std::bad_alloc", "PW-VIDEO-013"),
+        ("CUDA error: no kernel image is available for execution on the device", "PW-VIDEO-004"),
+        ("CUDA error: invalid argument", "PW-VIDEO-014"),
+    ],
+)
+def test_what_leaves_the_device_whole_ends_no_worker(
+    load: Load, frame: Path, monkeypatch: pytest.MonkeyPatch, words: str, code: str
+) -> None:
+    monkeypatch.setenv("PLUGWARD_VIDEO_FAULT", f"say {words}@4")
+    rt = load(faults=True, fails_on="crash")
+    pid = (rt.plugin_health("video") or {})["pid"]
+    answer = call(rt, "player_detection", image_path=str(frame))
+    assert answer["code"] == code and words in answer["error"], answer
+    good(rt, frame)
+    assert (rt.plugin_health("video") or {})["pid"] == pid
+
+
+@pytest.mark.parametrize("at", ["open", "0"])
+def test_a_card_that_the_build_does_not_know_is_a_finding(load: Load, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    monkeypatch.setenv("PLUGWARD_VIDEO_FAULT", f"say CUDA error: no kernel image is available@{at}")
+    unavailable(load(faults=True), "PW-VIDEO-004", "no kernel image")
+
+
+def test_a_broken_context_while_a_model_is_opened_is_told(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUGWARD_VIDEO_FAULT", "say CUDA error: an illegal memory access was encountered@open")
+    unavailable(load(faults=True), "PW-VIDEO-006", "illegal memory access")
 
 
 def test_a_broken_gpu_context_ends_that_worker_only(load: Load, frame: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -410,3 +496,34 @@ def commands() -> list[str]:
             except OSError:
                 continue
     return found
+
+
+# --- rights -----------------------------------------------------------------------------------------------------------
+
+
+def test_it_can_be_held_to_its_models_and_one_folder(load: Load, clip: Path, frame: Path, tmp_path: Path) -> None:
+    ours, others = tmp_path / "ours", tmp_path / "others"
+    for folder in (ours, others):
+        folder.mkdir()
+        shutil.copy(clip, folder / "clip.mp4")
+        shutil.copy(frame, folder / "frame.png")
+    rt = load(permissions={"read": [str(PLUGIN / "models"), str(ours)]})
+    if not enforced(rt):
+        pytest.skip("this kernel has no Landlock")
+    good(rt, ours / "frame.png")
+    answer = call(rt, "video_ball_detection", video_path=str(ours / "clip.mp4"))
+    assert answer["ok"] and answer["result"]["complete"], answer
+    for tool, args in (
+        ("player_detection", {"image_path": str(others / "frame.png")}),
+        ("video_ball_detection", {"video_path": str(others / "clip.mp4")}),
+    ):
+        answer = call(rt, tool, **args)
+        assert not answer["ok"], answer
+        assert "denied" in answer["error"] or "permissions.read" in str(answer), answer
+    good(rt, ours / "frame.png")
+
+
+def enforced(rt: plugward.Runtime) -> bool:
+    """Whether this machine holds a plugin to its files."""
+    clauses = plugward.describe_permissions(PLUGIN / "cpu" / "manifest.json")["clauses"]
+    return any(clause["subject"] == "read" and clause["enforced"] for clause in clauses) and rt is not None

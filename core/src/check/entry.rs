@@ -1,11 +1,12 @@
 //! From a manifest to the questions that follow from it.
 
+use super::check_env;
+use super::executable::check_executable_of;
 use super::finding::Finding;
 use super::gpu::{GpuNeeds, ProbeConfig, check_gpu_at};
 use super::libtorch;
 use super::model::{ModelNeed, ModelOptions, check_model_with};
 use super::platform::{PlatformNeeds, check_platform};
-use super::{check_env, check_executable};
 use crate::manifest::Manifest;
 use std::path::Path;
 
@@ -44,7 +45,7 @@ pub fn check_with(manifest: &Manifest, options: &CheckOptions) -> Vec<Finding> {
         manifest
             .executables
             .iter()
-            .map(|name| check_executable(name)),
+            .map(|name| check_executable_of(manifest, name)),
     );
     findings
 }

@@ -503,4 +503,7 @@ catalogue! {
     VideoOutput = 2715, "PW-VIDEO-015", "PluginError", 500, false,
         "the annotated picture or video cannot be written", "ffmpeg or the disk refused it, or the folder is not granted",
         "add the folder to permissions.write in the manifest, or let the plugin choose its scratch folder";
+    VideoLength = 2716, "PW-VIDEO-016", "InvalidInput", 413, false,
+        "the video has more to tell than one answer may hold", "the JSON of its frames passes limits.result_mb, or an answer's share of limits.memory_mb",
+        "pass frames_path, the name of a file that gets the frames as JSON lines; or cut the video into parts; or raise the limit in the manifest";
 }

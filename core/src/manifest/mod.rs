@@ -78,6 +78,9 @@ pub struct Manifest {
     /// Programs that must be on PATH.
     #[serde(default)]
     pub executables: Vec<String>,
+    /// Programs that some of its tools use: told where they are missing, and no reason not to load.
+    #[serde(default)]
+    pub optional_executables: Vec<String>,
     /// Model files by name.
     #[serde(default)]
     pub models: BTreeMap<String, Model>,
@@ -189,6 +192,7 @@ impl Manifest {
             python: None,
             env: Vec::new(),
             executables: Vec::new(),
+            optional_executables: Vec::new(),
             models: BTreeMap::new(),
             limits: Limits::default(),
             fails_on: FailsOn::default(),

@@ -20,6 +20,7 @@ pub(crate) use limits::{PAYLOAD_MB, RESULT_MB};
 #[cfg(target_os = "linux")]
 pub(crate) use machine::default_memory_mb;
 pub(crate) use mechanism::NOT;
+pub(crate) use paths::executable_variable;
 #[cfg(target_os = "linux")]
 pub(crate) use paths::{is_of_system, readable, writable};
 

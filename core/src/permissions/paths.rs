@@ -73,6 +73,11 @@ pub(crate) fn own(manifest: &Manifest) -> Vec<PathBuf> {
     paths
 }
 
+/// The variable that says where a program lies that the manifest names: PLUGWARD_FFMPEG for `ffmpeg`.
+pub(crate) fn executable_variable(name: &str) -> String {
+    format!("PLUGWARD_{}", name.to_ascii_uppercase().replace('-', "_"))
+}
+
 /// Everything that it may read where `permissions.read` names paths; for the worker, whose program
 /// and environment count.
 #[cfg(target_os = "linux")]
@@ -89,6 +94,21 @@ pub(crate) fn readable(manifest: &Manifest) -> Vec<PathBuf> {
         let value = std::env::var_os(variable).unwrap_or_default();
         paths.extend(std::env::split_paths(&value).filter(|p| !p.as_os_str().is_empty()));
     }
+    // torch's libraries need those of the packages beside it.
+    let torch = std::env::var_os("PLUGWARD_LIBTORCH").map(PathBuf::from);
+    paths.extend(
+        torch
+            .as_deref()
+            .and_then(Path::parent)
+            .map(Path::to_path_buf),
+    );
+    let programs = manifest
+        .executables
+        .iter()
+        .chain(&manifest.optional_executables)
+        .map(|name| executable_variable(name));
+    paths.extend(programs.filter_map(std::env::var_os).map(PathBuf::from));
+    paths.retain(|path| !path.as_os_str().is_empty());
     paths
 }
 

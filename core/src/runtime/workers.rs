@@ -36,7 +36,17 @@ impl Runtime {
             Some(path) => Some(Program::new(path)),
             None => Program::native(),
         };
-        Some(Arc::new(WorkerLoader::new(program?).ok()?))
+        let (program, runtime) = (program?, Arc::downgrade(&self.0));
+        let choose = move |manifest: &Manifest| {
+            let runtime = runtime.upgrade();
+            let door = runtime.and_then(|runtime| runtime.surroundings.load_full());
+            let mut program = program.clone();
+            program
+                .env
+                .extend(door.iter().flat_map(|door| door.environment(manifest)));
+            program
+        };
+        Some(Arc::new(WorkerLoader::choosing(choose).ok()?))
     }
 
     #[cfg(not(target_os = "linux"))]

@@ -51,6 +51,8 @@ codes! {
     MODEL_RUN = "PW-VIDEO-014";
     /// A picture or video cannot be written.
     OUTPUT = "PW-VIDEO-015";
+    /// A video's frames make a larger answer than there may be.
+    LENGTH = "PW-VIDEO-016";
     /// A torch without CUDA, where CUDA was asked for.
     CPU_BUILD = "PW-GPU-009";
     /// A model is not the one that the manifest pins.
@@ -86,6 +88,6 @@ impl Fault {
     /// Whether the caller's input is at fault, not the plugin.
     #[must_use]
     pub fn is_input(&self) -> bool {
-        [INPUT, IMAGE, FILE, SIZE].contains(&self.code)
+        [INPUT, IMAGE, FILE, SIZE, LENGTH].contains(&self.code)
     }
 }

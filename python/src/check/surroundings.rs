@@ -8,8 +8,12 @@ use plugward_core::check::{CheckOptions, Finding, Surroundings, TorchAsk, uses_t
 use plugward_core::manifest::{Kind, Manifest};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Names the torch package, or an unpacked libtorch, to plugins that link it.
+const LIBTORCH: &str = "PLUGWARD_LIBTORCH";
 
 /// One manifest's place.
 pub(super) enum Place {
@@ -99,6 +103,15 @@ pub(crate) struct PythonSurroundings;
 impl Surroundings for PythonSurroundings {
     fn options(&self, manifest: &Manifest) -> CheckOptions {
         options(manifest, &Place::of(manifest))
+    }
+
+    /// A native plugin that links libtorch takes the torch of the interpreter that it was checked in,
+    /// also where nothing in the environment says which that is, as in a venv that is not activated.
+    fn environment(&self, manifest: &Manifest) -> Vec<(OsString, OsString)> {
+        let set = std::env::var_os(LIBTORCH).is_some_and(|value| !value.is_empty());
+        let torch = (!set).then(|| Place::of(manifest).torch()).flatten();
+        let torch = torch.map(|folder| (LIBTORCH.into(), folder.into_os_string()));
+        torch.into_iter().collect()
     }
 
     /// Native plugins may name Python packages as well; Python plugins' own loader checks theirs.

@@ -585,9 +585,10 @@ impl Link {
     fn tell_if_dead(&self) {
         let unseen = self.dead.load(Ordering::SeqCst)
             && self.in_flight.load(Ordering::SeqCst) == 0
-            && self.child.reason().is_none_or(|reason| {
-                reason.is_a_limit() || matches!(reason, Reason::Cancelled(_))
-            });
+            && self
+                .child
+                .reason()
+                .is_none_or(|reason| reason.is_a_limit() || matches!(reason, Reason::Cancelled(_)));
         if unseen && !self.told.swap(true, Ordering::SeqCst) {
             self.on_death.tell(&self.death(None));
         }

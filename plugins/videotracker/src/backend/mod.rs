@@ -14,6 +14,7 @@
 
 pub mod find;
 pub mod table;
+pub mod words;
 
 use crate::fault::{self, Fault, Result};
 use crate::settings::Device;
@@ -22,7 +23,8 @@ use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use table::{BACKEND_ABI, BACKEND_SYMBOL, BROKEN, DONE, Input, NO_MEMORY, Setup, Table};
+use table::{BACKEND_ABI, BACKEND_SYMBOL, DONE, Input, Setup, Table};
+use words::{Meaning, Phase, sort};
 
 /// The library that links libtorch; it lies beside this one.
 const LIBRARY: &str = "libvideotracker_torch.so";
@@ -74,7 +76,7 @@ impl Backend {
     /// Opens a TorchScript program that lies in memory and was checked.
     ///
     /// # Errors
-    /// [`fault::MODEL_LOAD`], [`fault::MEMORY`], with libtorch's words.
+    /// [`fault::MODEL_LOAD`], [`fault::MEMORY`] or [`fault::DEVICE`], with libtorch's words.
     pub fn program(self: &Arc<Self>, bytes: &[u8], how: How) -> Result<Program> {
         let setup = Setup {
             device: how.device.number(),
@@ -94,7 +96,7 @@ impl Backend {
                 (&raw mut words).cast(),
             )
         };
-        settle(status, &words, fault::MODEL_LOAD)?;
+        settle(status, &words, Phase::Open)?;
         Ok(Program {
             pointer,
             backend: Arc::clone(self),
@@ -140,7 +142,7 @@ impl Program {
     /// Runs it on `batch` x 3 x `height` x `width` floats of 0 to 1.
     ///
     /// # Errors
-    /// [`fault::MODEL_RUN`] or [`fault::MEMORY`]. A broken device ends the process: nothing else
+    /// [`fault::MODEL_RUN`], [`fault::MEMORY`] or [`fault::DEVICE`]. A broken device ends the process: nothing else
     /// helps, and the supervisor starts the next one.
     pub fn run(&self, planes: &[f32], batch: usize, height: usize, width: usize) -> Result<Answer> {
         assert_eq!(planes.len(), batch * 3 * height * width, "the input's size");
@@ -160,7 +162,7 @@ impl Program {
                 (&raw mut words).cast(),
             )
         };
-        settle(status, &words, fault::MODEL_RUN)?;
+        settle(status, &words, Phase::Run)?;
         Ok(words.answer)
     }
 }
@@ -209,18 +211,23 @@ unsafe extern "C" fn take(context: *mut c_void, data: *const f32, shape: *const 
     }
 }
 
-fn settle(status: i32, words: &Words, code: &'static str) -> Result<()> {
+fn settle(status: i32, words: &Words, phase: Phase) -> Result<()> {
+    if status == DONE {
+        return Ok(());
+    }
     let short = first_lines(&words.text);
-    match status {
-        DONE => Ok(()),
-        NO_MEMORY => Err(Fault::new(fault::MEMORY, short)),
-        BROKEN => {
+    let code = match (sort(&words.text, phase), phase) {
+        (Meaning::Memory, _) => fault::MEMORY,
+        (Meaning::Unfit, _) => fault::DEVICE,
+        (Meaning::Broken, _) => {
             // Every later call on this device would fail too, and some would hang.
             eprintln!("the GPU's context is broken, this process ends: {short}");
             std::process::abort()
         }
-        _ => Err(Fault::new(code, short)),
-    }
+        (Meaning::Other, Phase::Open) => fault::MODEL_LOAD,
+        (Meaning::Other, Phase::Run) => fault::MODEL_RUN,
+    };
+    Err(Fault::new(code, short))
 }
 
 /// libtorch appends its C++ stack to every message; the first lines say what happened.

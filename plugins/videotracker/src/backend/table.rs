@@ -8,18 +8,14 @@ use std::ffi::c_void;
 /// The one libtorch that the back end is built for: `tch` 0.24 is made for 2.11.0.
 pub const TORCH_VERSION: &str = "2.11.0";
 /// Changes whenever this file does.
-pub const BACKEND_ABI: u32 = 1;
+pub const BACKEND_ABI: u32 = 2;
 /// The one symbol that the back end exports.
 pub const BACKEND_SYMBOL: &[u8] = b"videotracker_backend\0";
 
 /// All went well.
 pub const DONE: i32 = 0;
-/// libtorch raised an error.
+/// libtorch raised an error; what it means is in its words.
 pub const FAILED: i32 = 1;
-/// The device has no memory left; nothing else is wrong.
-pub const NO_MEMORY: i32 = 2;
-/// The device's context is broken; only a new process helps.
-pub const BROKEN: i32 = 3;
 
 /// Takes a text of `len` bytes; `context` is the caller's.
 pub type Say = unsafe extern "C" fn(context: *mut c_void, text: *const u8, len: usize);

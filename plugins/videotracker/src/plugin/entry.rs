@@ -138,8 +138,7 @@ unsafe extern "C" fn call(instance: Opaque, request: *const Request, reply: *mut
     let instance = unsafe { behind(instance) };
     let run = || {
         // SAFETY: the request lives as long as this call.
-        let answer = unsafe { answer(instance, request) }?;
-        let text = answer.to_string();
+        let text = unsafe { answer(instance, request) }?;
         // SAFETY: the reply of this call.
         match unsafe { instance.door.answer(reply, &text) } {
             STATUS_OK => Ok(()),
@@ -157,7 +156,7 @@ unsafe impl Sync for Shared {}
 
 /// # Safety
 /// `request` must be the call's own.
-unsafe fn answer(instance: &Instance, request: *const Request) -> Result<Value> {
+unsafe fn answer(instance: &Instance, request: *const Request) -> Result<String> {
     // SAFETY: by the caller's promise; so are the texts and tensors in it.
     let (given, tool, text) = unsafe {
         let given = &*request;

@@ -1,7 +1,7 @@
 //! The host's functions, as far as they are used.
 
 use plugward_abi::{
-    Bytes, CHECKPOINT_EXTENSION, Checkpoint, Host, Reply, Request, STATUS_CANCELLED,
+    Bytes, CHECKPOINT_EXTENSION, Checkpoint, Host, Reply, Request, STATUS_CANCELLED, STATUS_OK,
 };
 
 /// The host's table; valid from `create` to the end of `destroy`.
@@ -29,13 +29,14 @@ impl Door {
         Self { host, save }
     }
 
-    /// Keeps `state` for the next generation, where the host can.
-    pub(super) fn keep(&self, state: &[u8]) {
+    /// Keeps `state` for the next generation, where the host can; false where the host refuses it.
+    pub(super) fn keep(&self, state: &[u8]) -> bool {
         // SAFETY: the host's own table, static while the instance lives.
         let save = self.save.and_then(|table| unsafe { (*table).save });
-        if let Some(save) = save {
+        match save {
             // SAFETY: the host copies the bytes.
-            let _ = unsafe { save(self.host, Bytes::borrow(state)) };
+            Some(save) => unsafe { save(self.host, Bytes::borrow(state)) == STATUS_OK },
+            None => true,
         }
     }
 

@@ -120,6 +120,14 @@ impl Call<'_> {
         Ok(self.text("output_path")?.map(PathBuf::from))
     }
 
+    /// Where the frames of a video go as JSON lines, instead of into the answer.
+    ///
+    /// # Errors
+    /// A value that is no text.
+    pub fn frames_path(&self) -> Result<Option<PathBuf>> {
+        Ok(self.text("frames_path")?.map(PathBuf::from))
+    }
+
     /// The image, wherever it comes from: an encoded file as base64 text or bytes, a path, or an
     /// array of rows x columns x 3 (RGB).
     ///

@@ -2,7 +2,8 @@
 
 use super::models::Models;
 use super::scene::Scene;
-use super::{Call, Search, Tool};
+use super::video::VIDEO_STREAM;
+use super::{Call, Search, Tool, told};
 use crate::backend::Backend;
 use crate::backend::find::{Environment, Process, find, packages};
 use crate::detect::{Head, Keep};
@@ -32,14 +33,18 @@ pub struct Engine {
     pub(super) players: Players,
     models: Models,
     streams: Mutex<Streams>,
+    /// The streams of callers that name none, the latest last.
+    pub(super) unnamed: Mutex<Vec<String>>,
     packages: Vec<PathBuf>,
     subprocess: bool,
+    /// Most bytes of one answer.
+    pub(super) answer_most: usize,
     keep: Keeper,
     kept: Mutex<Kept>,
 }
 
-/// Takes a state that is to outlive the process.
-pub type Keeper = Box<dyn Fn(&[u8]) + Send + Sync>;
+/// Takes a state that is to outlive the process; false where it is too large.
+pub type Keeper = Box<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
 /// What was kept last.
 #[derive(Default)]
@@ -47,6 +52,9 @@ struct Kept {
     newest: u64,
     at: Option<Instant>,
 }
+
+/// A checkpoint of this size is not too large for any host.
+const SMALL: usize = 1 << 20;
 
 /// How old a kept state may become while no new object appears.
 const AGE: Duration = Duration::from_millis(500);
@@ -103,8 +111,10 @@ impl Engine {
             },
             models: Models::new(backend, named, settings),
             streams: Mutex::new(streams),
+            unnamed: Mutex::default(),
             packages,
             subprocess: granted.and_then(Value::as_bool).unwrap_or(false),
+            answer_most: told::most(manifest),
             keep,
             kept: Mutex::default(),
             configured,
@@ -119,11 +129,11 @@ impl Engine {
         self.models.rehearse(self.device)
     }
 
-    /// Answers a call.
+    /// Answers a call, with JSON.
     ///
     /// # Errors
     /// What went wrong, by its code.
-    pub fn call(&self, tool: &str, call: &Call<'_>) -> Result<Value> {
+    pub fn call(&self, tool: &str, call: &Call<'_>) -> Result<String> {
         let tool = Tool::named(tool)?;
         match tool.video {
             true => self.video(tool.search, call),
@@ -143,19 +153,42 @@ impl Engine {
 
     /// The objects of a stream's next frame.
     pub(super) fn follow(&self, stream: &str, detections: &[Detection]) -> Vec<Track> {
-        let mut streams = self.streams();
+        self.follow_in(&mut self.streams(), stream, detections)
+    }
+
+    /// The same for somebody who holds the streams.
+    pub(super) fn follow_in(
+        &self,
+        streams: &mut Streams,
+        stream: &str,
+        detections: &[Detection],
+    ) -> Vec<Track> {
         let tracks = streams.update(stream, detections);
         let newest = tracks.iter().map(|t| t.track_id).max().unwrap_or(0);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // A number that a caller has seen must never be given again, whatever becomes of us.
         if newest > kept.newest || kept.at.is_none_or(|at| at.elapsed() > AGE) {
-            if let Ok(state) = streams.checkpoint() {
-                (self.keep)(&state);
-            }
+            self.save(streams);
             kept.newest = kept.newest.max(newest);
             kept.at = Some(Instant::now());
         }
         tracks
+    }
+
+    /// Gives the tracks to the host. Where they are too many for it, the oldest streams are forgotten: a
+    /// checkpoint that is missing would let numbers be given twice.
+    fn save(&self, streams: &mut Streams) {
+        while let Ok(state) = streams.checkpoint() {
+            // What is small was refused for another reason, and forgetting would not help.
+            if (self.keep)(&state) || state.len() < SMALL || streams.is_empty() {
+                return;
+            }
+            let fewer = streams.len() / 2;
+            eprintln!(
+                "the tracks are too large for a checkpoint: all but {fewer} streams are forgotten"
+            );
+            streams.shrink(fewer);
+        }
     }
 
     /// Continues with the tracks that an earlier process left.
@@ -163,9 +196,31 @@ impl Engine {
     /// # Errors
     /// Bytes that no tracker wrote.
     pub fn restore(&self, state: &[u8]) -> Result<()> {
-        self.streams()
+        let mut streams = self.streams();
+        streams
             .restore(state)
-            .map_err(|e| Fault::new("CheckpointError", e.to_string()))
+            .map_err(|e| Fault::new("CheckpointError", e.to_string()))?;
+        // The calls that these belonged to ended with their process.
+        streams.retain(|name| !name.starts_with(VIDEO_STREAM));
+        Ok(())
+    }
+
+    /// Where a call's models are to run.
+    ///
+    /// # Errors
+    /// A word that is no device; [`fault::DEVICE`] for CUDA where the manifest is set to the CPU: such a
+    /// plugin was not checked for a GPU, has no right to its device nodes, and libtorch takes up CUDA
+    /// only when it is opened.
+    pub(super) fn place(&self, call: &Call<'_>) -> Result<Device> {
+        let device = call.device()?.unwrap_or(self.device);
+        if matches!(device, Device::Cuda(_)) && self.device == Device::Cpu {
+            let message = format!(
+                "{device} was asked for, and config.device of this manifest is cpu: load the manifest \
+                 for the GPU (gpu/manifest.json), or leave device out"
+            );
+            return Err(Fault::new(fault::DEVICE, message));
+        }
+        Ok(device)
     }
 
     /// Everybody's tracks.

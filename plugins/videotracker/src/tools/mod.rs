@@ -6,6 +6,8 @@ mod image;
 mod models;
 mod render;
 mod scene;
+mod told;
+mod unnamed;
 mod video;
 
 pub use args::{Call, Pixels};

@@ -86,6 +86,16 @@ impl Streams {
         self.state.streams.remove(stream).is_some()
     }
 
+    /// Forget every stream whose name is not wanted.
+    pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        self.state.streams.retain(|name, _| wanted(name));
+    }
+
+    /// Forget the streams that were not used for longest until at most `most` are left.
+    pub fn shrink(&mut self, most: usize) {
+        make_room(&mut self.state.streams, most);
+    }
+
     /// The tracker of a stream.
     #[must_use]
     pub fn get(&self, stream: &str) -> Option<&Tracker> {

@@ -65,6 +65,19 @@ impl Tracker {
         self.targets.clear();
     }
 
+    /// How many of its objects are among the detections, and how many could be: the smaller number of the confident
+    /// detections and of the objects of the last frame. Nothing is changed.
+    #[must_use]
+    pub fn recognises(&self, detections: &[Detection]) -> (usize, usize) {
+        let mut targets = self.targets.clone();
+        let seen = screen(detections, &self.config, &mut Dropped::default());
+        let partners = associate(&mut targets, &seen, &self.config);
+        let found = partners.iter().flatten().count();
+        let strong = |seen: &&Seen| seen.confidence >= self.config.track_threshold;
+        let last = self.targets.iter().filter(|t| t.state != State::Lost);
+        (found, seen.iter().filter(strong).count().min(last.count()))
+    }
+
     /// How many frames were seen since the beginning or the last reset.
     #[must_use]
     pub fn frames(&self) -> u64 {

@@ -6,11 +6,12 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// A video that is being written.
+/// A video that is being written; without [`Writer::finish`] its file goes with it.
 pub struct Writer {
     child: Child,
     input: Option<ChildStdin>,
     size: (usize, usize),
+    finished: bool,
     /// Where it goes.
     pub path: PathBuf,
 }
@@ -44,21 +45,22 @@ impl Writer {
             child,
             input,
             size,
+            finished: false,
             path: path.to_owned(),
         })
     }
 
-    /// Appends a frame; one of another size than the first is left out.
+    /// Appends a frame; false where it is left out, because it has another size than the first.
     ///
     /// # Errors
     /// [`fault::OUTPUT`] with ffmpeg's words.
-    pub fn write(&mut self, frame: &Frame) -> Result<()> {
+    pub fn write(&mut self, frame: &Frame) -> Result<bool> {
         if (frame.width, frame.height) != self.size {
-            return Ok(());
+            return Ok(false);
         }
         let written = self.input.as_mut().map(|pipe| pipe.write_all(&frame.rgb));
         match written {
-            Some(Ok(())) => Ok(()),
+            Some(Ok(())) => Ok(true),
             _ => Err(self.refused()),
         }
     }
@@ -71,7 +73,10 @@ impl Writer {
         drop(self.input.take());
         let status = self.child.wait();
         match status.is_ok_and(|s| s.success()) {
-            true => Ok(self.path.clone()),
+            true => {
+                self.finished = true;
+                Ok(self.path.clone())
+            }
             false => Err(self.refused()),
         }
     }
@@ -92,5 +97,9 @@ impl Drop for Writer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !self.finished {
+            // A part of a video would look like the whole.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }

@@ -6,7 +6,7 @@
 )]
 
 use crate::model::{Model, Trouble};
-use crate::table::{BACKEND_ABI, BROKEN, DONE, FAILED, Input, NO_MEMORY, Say, Setup, Table, Take};
+use crate::table::{BACKEND_ABI, DONE, FAILED, Input, Say, Setup, Table, Take};
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -25,17 +25,8 @@ pub extern "C" fn videotracker_backend() -> *const Table {
     &raw const TABLE
 }
 
-/// Sorts libtorch's words: its C interface tells one error from another by nothing else.
-fn sort(words: &str) -> i32 {
-    if words.contains("out of memory") || words.contains("OutOfMemory") {
-        NO_MEMORY
-    } else if words.contains("CUDA error") || words.contains("CUDNN_STATUS_EXECUTION_FAILED") {
-        BROKEN
-    } else {
-        FAILED
-    }
-}
-
+/// Runs `body`. A panic is a failure like any other: where `tch` has no fallible function, that is how
+/// it tells of a C++ exception.
 fn guard(say: Say, context: *mut c_void, body: impl FnOnce() -> Result<(), Trouble>) -> i32 {
     let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().map(String::as_str);
@@ -47,10 +38,11 @@ fn guard(say: Say, context: *mut c_void, body: impl FnOnce() -> Result<(), Troub
     };
     // SAFETY: the caller gave the function for this, and the text lives until it returns.
     unsafe { say(context, words.as_ptr(), words.len()) };
-    sort(&words)
+    FAILED
 }
 
 unsafe extern "C" fn cuda_devices() -> i64 {
+    // There is no fallible form; what it throws is caught here, and means that there is none.
     catch_unwind(tch::Cuda::device_count).unwrap_or(0)
 }
 
@@ -82,6 +74,8 @@ unsafe extern "C" fn run(
     guard(say, context, || {
         // SAFETY: a model that `open` made and `close` has not freed, and an input that is there.
         let answer = unsafe { (*model.cast::<Model>()).run(&*input)? };
+        // There are no fallible forms of `size` and `data_ptr`. They throw for tensors without storage,
+        // and a compact one on the CPU has it.
         let shape = answer.size();
         // SAFETY: the tensor is compact, of floats, on the CPU, and lives beyond the call.
         unsafe {
@@ -104,15 +98,23 @@ unsafe extern "C" fn close(model: *mut c_void) {
 }
 
 /// Fails as PLUGWARD_VIDEO_FAULT says: what a full or broken GPU answers, on a machine without one.
+/// `oom@4` is the run of that number in this process, `oom@open` is the first model's opening, and
+/// `say WORDS@4` an error of libtorch's in these words.
 #[cfg(feature = "faults")]
-pub(crate) fn injected() -> Result<(), Trouble> {
+pub(crate) fn injected(opening: bool) -> Result<(), Trouble> {
     use std::sync::atomic::{AtomicU32, Ordering};
-    static CALLS: AtomicU32 = AtomicU32::new(0);
-    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let now = match opening {
+        true => "open".to_owned(),
+        false => RUNS.fetch_add(1, Ordering::Relaxed).to_string(),
+    };
     let wish = std::env::var("PLUGWARD_VIDEO_FAULT").unwrap_or_default();
-    let (what, at) = wish.split_once('@').unwrap_or((&wish, "0"));
-    if at.parse() != Ok(call) {
+    let (what, at) = wish.rsplit_once('@').unwrap_or((&wish, "0"));
+    if at != now {
         return Ok(());
+    }
+    if let Some(words) = what.strip_prefix("say ") {
+        return Err(Trouble(words.to_owned()));
     }
     match what {
         "oom" => Err(Trouble(

@@ -2,7 +2,8 @@
 //!
 //! It is a library of its own, so that libtorch can be found, compared and opened *before* the
 //! dynamic linker would look for it, and so that everything else needs no libtorch to be built or
-//! tested. Only the fallible `f_*` functions of `tch` are called: the others panic.
+//! tested. The fallible `f_*` functions of `tch` are called: the others panic. Where there is no fallible
+//! form it stands beside the call why that does no harm; a test holds the list of these calls.
 
 #[cfg(feature = "torch")]
 mod edge;
