@@ -10,7 +10,7 @@ use crate::fault::{self, Fault, Result};
 use crate::model::{self, Meta, Task};
 use crate::picture::Frame;
 use crate::pitch;
-use crate::settings::{Configured, Device};
+use crate::settings::{Configured, Device, Settings};
 use crate::track::{Detection, Streams, Track};
 use crate::video::find_program;
 use serde_json::Value;
@@ -212,10 +212,12 @@ impl Engine {
         let keep = Keep {
             confidence: match who {
                 // The tracker's second association lives on weak detections.
-                Who::Player => settings.confidence.min(settings.tracking.low_threshold),
-                Who::Ball => settings.confidence,
+                Who::Player => settings
+                    .confidence(&model.meta)
+                    .min(settings.tracking.low_threshold),
+                Who::Ball => settings.confidence(&model.meta),
             },
-            iou: settings.iou,
+            iou: settings.iou(&model.meta),
             most: settings.max_detections,
         };
         let wanted = self.players.classes(&model.meta, who);
@@ -239,7 +241,7 @@ impl Engine {
         scenes: &mut [Scene],
     ) -> Result<()> {
         let model = self.models.of(&PITCH, Task::Pitch, device)?;
-        let least = self.configured.settings.keypoint_confidence;
+        let least = self.configured.settings.keypoint_confidence(&model.meta);
         let (answer, places) = model.run(frames, &mut workspace.planes)?;
         let head = Head::new(&model.meta, &answer, frames.len())?;
         let cells = (head.sizes()[1], head.sizes()[2]);
@@ -248,7 +250,7 @@ impl Engine {
             let (frame, place) = (&frames[number], &places[number]);
             let size = (frame.width, frame.height);
             scene.keypoints = pitch::find(head.frame(number), cells, stride, least, place, size);
-            scene.homography = pitch::project(&scene.keypoints, &model.meta);
+            scene.homography = pitch::project(&scene.keypoints, &model.meta, place);
         }
         Ok(())
     }
@@ -268,6 +270,14 @@ impl Engine {
             detector: detector.map(|m| m.meta.clone()),
             pitch: pitch.map(|m| m.meta.clone()),
         })
+    }
+}
+
+impl Metas {
+    /// Least confidence of a detection that is told.
+    pub(super) fn least(&self, settings: &Settings) -> f32 {
+        let detector = self.detector.as_ref();
+        detector.map_or(0.0, |meta| settings.confidence(meta))
     }
 }
 

@@ -29,7 +29,7 @@ impl Engine {
         let telling = Telling {
             search,
             metas: &metas,
-            least: settings.confidence,
+            least: metas.least(settings),
         };
         let mut told = serde_json::Map::new();
         if let Some(stream) = stream {

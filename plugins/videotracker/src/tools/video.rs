@@ -37,7 +37,7 @@ impl Engine {
         let telling = Telling {
             search,
             metas: &metas,
-            least: settings.confidence,
+            least: metas.least(settings),
         };
         let program = self.ffmpeg()?;
         let named = call.stream()?.map(stream_key);
