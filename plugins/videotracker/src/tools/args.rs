@@ -90,6 +90,21 @@ impl Call<'_> {
         self.flag("reset")
     }
 
+    /// Frames a second of the stream that an image belongs to.
+    ///
+    /// # Errors
+    /// A value that is no number above 0 and up to 1000.
+    pub fn frame_rate(&self) -> Result<Option<f32>> {
+        match self.args.get("frame_rate") {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                let rate = value.as_f64().filter(|n| *n > 0.0 && *n <= 1000.0);
+                let wrong = || Fault::input("frame_rate must be a number above 0 and up to 1000");
+                rate.map(|n| Some(n as f32)).ok_or_else(wrong)
+            }
+        }
+    }
+
     /// The stream whose objects are followed.
     ///
     /// # Errors

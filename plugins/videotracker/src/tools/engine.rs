@@ -116,7 +116,23 @@ impl Engine {
     /// # Errors
     /// The first model that cannot be used.
     pub fn validate(&self) -> Result<()> {
-        self.models.rehearse(self.device)
+        self.models.rehearse(self.device)?;
+        self.tell_alike();
+        Ok(())
+    }
+
+    /// The tracker is told which classes are players: a detector mistakes them for one another.
+    fn tell_alike(&self) {
+        let Ok(model) = self.models.of(&PLAYERS, Task::Detect, self.device) else {
+            return;
+        };
+        let mut streams = self.streams();
+        let mut config = streams.config();
+        if config.alike.is_empty() {
+            let players = self.players.classes(&model.meta, Who::Player);
+            config.alike = players.into_iter().collect();
+            streams.configure(config);
+        }
     }
 
     /// Answers a call.
@@ -142,9 +158,14 @@ impl Engine {
     }
 
     /// The objects of a stream's next frame.
-    pub(super) fn follow(&self, stream: &str, detections: &[Detection]) -> Vec<Track> {
+    pub(super) fn follow(
+        &self,
+        stream: &str,
+        frame_rate: Option<f32>,
+        detections: &[Detection],
+    ) -> Vec<Track> {
         let mut streams = self.streams();
-        let tracks = streams.update(stream, detections);
+        let tracks = streams.update_at(stream, frame_rate, detections);
         let newest = tracks.iter().map(|t| t.track_id).max().unwrap_or(0);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // A number that a caller has seen must never be given again, whatever becomes of us.

@@ -37,7 +37,7 @@ impl Engine {
             if reset {
                 self.streams().remove(&key);
             }
-            scene.tracks = self.follow(&key, &scene.detections);
+            scene.tracks = self.follow(&key, call.frame_rate()?, &scene.detections);
             let frames = self.streams().get(&key).map_or(1, Tracker::frames);
             let at = frames.saturating_sub(1);
             told.insert("frame_index".into(), json!(at));

@@ -21,6 +21,8 @@ struct Run<'a> {
     engine: &'a Engine,
     search: Search,
     device: Device,
+    /// Frames a second, where the file says it.
+    rate: Option<f32>,
     stream: String,
     workspace: Workspace,
     frames: Vec<Value>,
@@ -51,6 +53,7 @@ impl Engine {
             engine: self,
             search,
             device,
+            rate: reader.told().rate.map(|rate| rate as f32),
             // No caller can name it, and it goes with the call.
             stream: named
                 .clone()
@@ -145,7 +148,9 @@ impl Run<'_> {
             .look(search, &frames, device, &mut self.workspace)?;
         for (mut scene, frame) in scenes.into_iter().zip(&mut frames) {
             if matches!(search, Search::Tracks | Search::Radar) {
-                scene.tracks = self.engine.follow(&self.stream, &scene.detections);
+                scene.tracks = self
+                    .engine
+                    .follow(&self.stream, self.rate, &scene.detections);
             }
             let mut told = telling.scene(&scene);
             told.insert("frame_index".into(), json!(self.frames.len()));

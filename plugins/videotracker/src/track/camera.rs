@@ -7,6 +7,7 @@
 //! the medians of the deviations, where they stand out of their spread, are the camera's. Wrong pairs do not move a
 //! median much.
 
+use super::Classes;
 use super::bbox::Edges;
 use super::screen::Seen;
 use super::target::{State, Target};
@@ -21,7 +22,12 @@ const SIGNIFICANT: f64 = 3.0;
 const ERROR_OF_MEDIAN: f64 = 1.2533 * 1.4826;
 
 /// How far the camera's motion has moved everything to the right and down, in pixels.
-pub(crate) fn motion(targets: &[Target], expected: &[Edges], seen: &[&Seen]) -> [f64; 2] {
+pub(crate) fn motion(
+    targets: &[Target],
+    expected: &[Edges],
+    seen: &[&Seen],
+    alike: Classes,
+) -> [f64; 2] {
     let tracked: Vec<(u32, [f64; 4])> = targets
         .iter()
         .zip(expected)
@@ -32,10 +38,14 @@ pub(crate) fn motion(targets: &[Target], expected: &[Edges], seen: &[&Seen]) -> 
         .iter()
         .map(|seen| (seen.class_id, seen.edges.to_measure()))
         .collect();
-    let partners: Vec<Option<usize>> = seen.iter().map(|one| nearest(one, &tracked)).collect();
+    let partners: Vec<Option<usize>> = seen
+        .iter()
+        .map(|one| nearest(one, &tracked, alike))
+        .collect();
     let mut deviations = [Vec::new(), Vec::new()];
     for (index, one) in tracked.iter().enumerate() {
-        let Some(partner) = nearest(one, &seen).filter(|partner| partners[*partner] == Some(index))
+        let Some(partner) =
+            nearest(one, &seen, alike).filter(|partner| partners[*partner] == Some(index))
         else {
             continue;
         };
@@ -52,14 +62,14 @@ pub(crate) fn motion(targets: &[Target], expected: &[Edges], seen: &[&Seen]) -> 
     })
 }
 
-/// The one that is nearest by its centre, within a height, among those of the same class and a like height.
-fn nearest(one: &(u32, [f64; 4]), others: &[(u32, [f64; 4])]) -> Option<usize> {
+/// The one that is nearest by its centre, within a height, among those of its class (or one mistaken for it) and a like height.
+fn nearest(one: &(u32, [f64; 4]), others: &[(u32, [f64; 4])], classes: Classes) -> Option<usize> {
     let [x, y, _, height] = one.1;
     let mut best = (height * height, None);
     for (index, (class_id, [other_x, other_y, _, other_height])) in others.iter().enumerate() {
         let far = (other_x - x).powi(2) + (other_y - y).powi(2);
         let alike = *other_height <= ALIKE * height && height <= ALIKE * other_height;
-        if far < best.0 && alike && *class_id == one.0 {
+        if far < best.0 && alike && classes.alike(*class_id, one.0) {
             best = (far, Some(index));
         }
     }

@@ -175,7 +175,7 @@ impl Tracker {
     /// Where a tracked and a lost object are in the same place they are one: it keeps the number of the one that was
     /// followed for longer, and the motion of the one that is seen.
     fn merge_duplicates(&mut self) {
-        let limit = self.config.duplicate_iou;
+        let (limit, alike) = (self.config.duplicate_iou, self.config.alike);
         let lost: Vec<usize> = self.indices(State::Lost);
         let mut gone = vec![false; self.targets.len()];
         for tracked in self.indices(State::Tracked) {
@@ -183,7 +183,7 @@ impl Tracker {
             for &lost in &lost {
                 let (one, other) = (&self.targets[tracked], &self.targets[lost]);
                 let same = !gone[lost]
-                    && one.class_id == other.class_id
+                    && alike.alike(one.class_id, other.class_id)
                     && edges.iou(&other.edges()) > limit.into();
                 if same {
                     gone[lost] = true;
