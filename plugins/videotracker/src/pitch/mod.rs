@@ -6,7 +6,7 @@ mod radar;
 
 pub use homography::{Homography, Pair};
 pub use keypoints::{Keypoint, find};
-pub use radar::{Dot, draw};
+pub use radar::{Dot, draw, extent};
 
 use crate::model::Meta;
 use crate::picture::Letterbox;

@@ -80,7 +80,8 @@ impl Engine {
             }
             let begin = annotated && run.writer.is_none();
             if let Some(first) = frames.first().filter(|_| begin) {
-                run.writer = Some(self.writer(&program, output.clone(), first, rate, call)?);
+                let size = telling.extent((first.width, first.height));
+                run.writer = Some(self.writer(&program, output.clone(), size, rate, call)?);
             }
             run.batch(frames, &telling)?;
             let done = run.frames.len() as u64;
@@ -117,7 +118,7 @@ impl Engine {
         &self,
         program: &std::path::Path,
         output: Option<PathBuf>,
-        first: &Frame,
+        size: (usize, usize),
         rate: f64,
         call: &Call<'_>,
     ) -> Result<Writer> {
@@ -133,7 +134,7 @@ impl Engine {
             Some(path) => folder.join(path),
             None => folder.join(format!("annotated-{}.mp4", call.id)),
         };
-        Writer::create(program, &path, (first.width, first.height), rate)
+        Writer::create(program, &path, size, rate)
     }
 }
 
@@ -155,9 +156,13 @@ impl Run<'_> {
             let mut told = telling.scene(&scene);
             told.insert("frame_index".into(), json!(self.frames.len()));
             self.frames.push(Value::Object(told));
-            if let Some(writer) = &mut self.writer {
-                telling.annotate(&scene, frame);
-                writer.write(frame)?;
+            match &mut self.writer {
+                Some(writer) if search == Search::Radar => writer.write(&telling.radar(&scene))?,
+                Some(writer) => {
+                    telling.annotate(&scene, frame);
+                    writer.write(frame)?;
+                }
+                None => {}
             }
         }
         Ok(())
