@@ -6,9 +6,13 @@
 //! tracked object is paired with the confident detection that is nearest to it and to which it is the nearest, and
 //! the medians of the deviations, where they stand out of their spread, are the camera's. Wrong pairs do not move a
 //! median much.
+//!
+//! What the filter takes for the noise of a measurement anyway is left to it: a small motion costs no pair its overlap,
+//! and taking an estimate of it out of every filter adds that estimate's own error to all of them at once.
 
 use super::Classes;
 use super::bbox::Edges;
+use super::kalman::POSITION;
 use super::screen::Seen;
 use super::target::{State, Target};
 
@@ -16,6 +20,8 @@ use super::target::{State, Target};
 const LEAST_PAIRS: usize = 5;
 /// Heights of a pair differ by at most this factor.
 const ALIKE: f64 = 1.25;
+/// A motion by less than this part of the objects' height is no more than a measurement's deviation on both axes.
+const LEAST_MOTION: f64 = POSITION * std::f64::consts::SQRT_2;
 /// A median counts from this many of its standard errors on, and the more of them it is, the more it counts.
 const SIGNIFICANT: f64 = 3.0;
 /// Standard error of a median of normal deviations: this times their median absolute deviation over root n.
@@ -42,24 +48,27 @@ pub(crate) fn motion(
         .iter()
         .map(|one| nearest(one, &tracked, alike))
         .collect();
-    let mut deviations = [Vec::new(), Vec::new()];
+    let (mut deviations, mut heights) = ([Vec::new(), Vec::new()], Vec::new());
     for (index, one) in tracked.iter().enumerate() {
         let Some(partner) =
             nearest(one, &seen, alike).filter(|partner| partners[*partner] == Some(index))
         else {
             continue;
         };
+        heights.push(one.1[3]);
         for (axis, deviations) in deviations.iter_mut().enumerate() {
             deviations.push(seen[partner].1[axis] - one.1[axis]);
         }
     }
-    deviations.map(|mut axis| {
-        if axis.len() < LEAST_PAIRS {
-            0.0
-        } else {
-            common(&mut axis)
-        }
-    })
+    if heights.len() < LEAST_PAIRS {
+        return [0.0; 2];
+    }
+    let least = LEAST_MOTION * median(&mut heights);
+    let moved = deviations.map(|mut axis| common(&mut axis));
+    match moved[0].hypot(moved[1]) < least {
+        true => [0.0; 2],
+        false => moved,
+    }
 }
 
 /// The one that is nearest by its centre, within a height, among those of its class (or one mistaken for it) and a like height.
