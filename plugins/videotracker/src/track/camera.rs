@@ -7,33 +7,85 @@
 //! the medians of the deviations, where they stand out of their spread, are the camera's. Wrong pairs do not move a
 //! median much.
 //!
-//! What the filter takes for the noise of a measurement anyway is left to it: a small motion costs no pair its overlap,
-//! and taking an estimate of it out of every filter adds that estimate's own error to all of them at once.
+//! A camera that stands still, or moves by no more than what the filter takes for the noise of a measurement anyway, is
+//! left to the filter: such a motion costs no pair its overlap, and taking an estimate of it out of every filter adds
+//! that estimate's own error to all of them at once. Whether a camera shakes is decided over some frames, since the
+//! filters' velocities suffer where it is decided anew in each.
 
 use super::Classes;
 use super::bbox::Edges;
 use super::kalman::POSITION;
 use super::screen::Seen;
 use super::target::{State, Target};
+use serde::{Deserialize, Serialize};
 
 /// Fewer pairs than this say nothing about the camera.
 const LEAST_PAIRS: usize = 5;
 /// Heights of a pair differ by at most this factor.
 const ALIKE: f64 = 1.25;
-/// A motion by less than this part of the objects' height is no more than a measurement's deviation on both axes.
-const LEAST_MOTION: f64 = POSITION * std::f64::consts::SQRT_2;
+/// A camera that moves by this part of the objects' height in the mean shakes: a measurement's deviation.
+const SHAKING: f64 = POSITION;
+/// A motion by this part of the objects' height is a jump, whatever the camera did before.
+const JUMP: f64 = 3.0 * POSITION;
+/// How much the newest frame counts in the mean.
+const NEWEST: f64 = 0.05;
 /// A median counts from this many of its standard errors on, and the more of them it is, the more it counts.
 const SIGNIFICANT: f64 = 3.0;
 /// Standard error of a median of normal deviations: this times their median absolute deviation over root n.
 const ERROR_OF_MEDIAN: f64 = 1.2533 * 1.4826;
 
-/// How far the camera's motion has moved everything to the right and down, in pixels.
-pub(crate) fn motion(
+/// How much a camera moved of late: the mean motion a frame, as a part of the objects' height.
+///
+/// Serialised as the bits of its number, as the filters are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(into = "u64", from = "u64")]
+pub(crate) struct Camera(f64);
+
+impl From<Camera> for u64 {
+    fn from(camera: Camera) -> Self {
+        camera.0.to_bits()
+    }
+}
+
+impl From<u64> for Camera {
+    fn from(bits: u64) -> Self {
+        Self(f64::from_bits(bits))
+    }
+}
+
+impl Camera {
+    /// How far to move everything to the right and down with the camera, in pixels.
+    pub(crate) fn motion(
+        &mut self,
+        targets: &[Target],
+        expected: &[Edges],
+        seen: &[&Seen],
+        alike: Classes,
+    ) -> [f64; 2] {
+        let Some((moved, height)) = measure(targets, expected, seen, alike) else {
+            return [0.0; 2];
+        };
+        let now = moved[0].hypot(moved[1]) / height;
+        self.0 += NEWEST * (now.min(1.0) - self.0);
+        match self.0 >= SHAKING || now >= JUMP {
+            true => moved,
+            false => [0.0; 2],
+        }
+    }
+
+    /// Could a tracker hold it? False only for what a broken checkpoint holds.
+    pub(crate) fn is_sound(self) -> bool {
+        (0.0..=1.0).contains(&self.0)
+    }
+}
+
+/// By how many pixels everything deviates to the right and down in common, and the objects' height.
+fn measure(
     targets: &[Target],
     expected: &[Edges],
     seen: &[&Seen],
     alike: Classes,
-) -> [f64; 2] {
+) -> Option<([f64; 2], f64)> {
     let tracked: Vec<(u32, [f64; 4])> = targets
         .iter()
         .zip(expected)
@@ -61,14 +113,10 @@ pub(crate) fn motion(
         }
     }
     if heights.len() < LEAST_PAIRS {
-        return [0.0; 2];
+        return None;
     }
-    let least = LEAST_MOTION * median(&mut heights);
     let moved = deviations.map(|mut axis| common(&mut axis));
-    match moved[0].hypot(moved[1]) < least {
-        true => [0.0; 2],
-        false => moved,
-    }
+    Some((moved, median(&mut heights)))
 }
 
 /// The one that is nearest by its centre, within a height, among those of its class (or one mistaken for it) and a like height.

@@ -2,7 +2,7 @@
 
 use super::assign::{Edge, assign};
 use super::bbox::Edges;
-use super::camera::motion;
+use super::camera::Camera;
 use super::screen::Seen;
 use super::target::{State, Target};
 use super::{Classes, Config};
@@ -12,13 +12,14 @@ pub(crate) fn associate(
     targets: &mut [Target],
     seen: &[Seen],
     config: &Config,
+    camera: &mut Camera,
 ) -> Vec<Option<usize>> {
     let mut expected: Vec<Edges> = targets.iter_mut().map(Target::predict).collect();
     let strong = |seen: &Seen| seen.confidence >= config.track_threshold;
     if config.camera_motion {
         let confident: Vec<&Seen> = seen.iter().filter(|seen| strong(seen)).collect();
         follow(
-            motion(targets, &expected, &confident, config.alike),
+            camera.motion(targets, &expected, &confident, config.alike),
             targets,
             &mut expected,
         );

@@ -1,5 +1,6 @@
 //! The tracker of one stream.
 
+use super::camera::Camera;
 use super::round::associate;
 use super::screen::{Dropped, Seen, screen};
 use super::target::{State, Target};
@@ -34,6 +35,9 @@ pub struct Tracker {
     config: Config,
     frame: u64,
     targets: Vec<Target>,
+    /// A checkpoint of an older build does not say.
+    #[serde(default)]
+    camera: Camera,
     ids: Ids,
     dropped: Dropped,
 }
@@ -46,6 +50,7 @@ impl Tracker {
             config,
             frame: 0,
             targets: Vec::new(),
+            camera: Camera::default(),
             ids: Ids::default(),
             dropped: Dropped::default(),
         }
@@ -63,6 +68,7 @@ impl Tracker {
     pub fn reset(&mut self) {
         self.frame = 0;
         self.targets.clear();
+        self.camera = Camera::default();
     }
 
     /// How many frames were seen since the beginning or the last reset.
@@ -96,16 +102,15 @@ impl Tracker {
 
     /// Could this be? False only for what a broken checkpoint holds.
     pub(crate) fn is_sound(&self) -> bool {
-        self.targets
-            .iter()
-            .all(|target| target.is_sound(self.frame))
+        let mut targets = self.targets.iter();
+        self.camera.is_sound() && targets.all(|target| target.is_sound(self.frame))
     }
 
     /// [`Tracker::update`] with the numbers of someone who has many trackers.
     pub(crate) fn step(&mut self, detections: &[Detection], ids: &mut Ids) -> Vec<Track> {
         self.frame += 1;
         let seen = screen(detections, &self.config, &mut self.dropped);
-        let partners = associate(&mut self.targets, &seen, &self.config);
+        let partners = associate(&mut self.targets, &seen, &self.config, &mut self.camera);
         self.settle(&partners, &seen, ids);
         self.begin(&seen, &partners, ids);
         self.merge_duplicates();
