@@ -32,7 +32,7 @@ def _truth(frame: dict[str, Any], size: Floats) -> Truth:
     rows = np.array(frame["objects"])
     homography = np.array(frame["homography"]).reshape(3, 3)
     with np.errstate(all="ignore"):
-        keypoints = heads.through(homography, POINTS)
+        keypoints = np.asarray(heads.through(homography, POINTS), np.float64)
     ahead = np.concatenate([POINTS, np.ones((len(POINTS), 1))], 1) @ homography[2] > 0
     return Truth(
         identities=rows[:, 0].astype(np.int64),
@@ -91,7 +91,7 @@ def follow(frames: Sequence[Sequence[dict[str, Any]]], shown: Sequence[Truth], k
         pairs = _pairs(overlap, [track["track_id"] for track in tracks], truth.identities, last)
         objects += int((mine & (truth.visible >= MIN_VISIBLE)).sum())
         found = {row for row, _ in pairs}
-        reported += sum(row in found or hidden[row].max(initial=0.0) < HIT for row in range(len(tracks)))
+        reported += sum(row in found or float(hidden[row].max(initial=0.0)) < HIT for row in range(len(tracks)))
         hits += len(pairs)
         for row, column in pairs:
             identity, number = int(truth.identities[column]), int(tracks[row]["track_id"])
@@ -105,18 +105,18 @@ def _pairs(overlap: Floats, numbers: Sequence[int], identities: Any, last: dict[
     """Who was together stays together where that is possible; then the largest overlaps first."""
     chosen: list[tuple[int, int]] = []
     kept = [last.get(int(identity)) for identity in identities]
-    order = sorted(
-        ((numbers[row] != kept[column], -overlap[row, column], row, column) for row, column in np.argwhere(overlap >= HIT))
-    )
+    candidates = [(int(row), int(column)) for row, column in np.argwhere(overlap >= HIT)]
+    order = sorted((numbers[row] != kept[column], -overlap[row, column], row, column) for row, column in candidates)
     for _, _, row, column in order:
         if all(row != r and column != c for r, c in chosen):
-            chosen.append((int(row), int(column)))
+            chosen.append((row, column))
     return chosen
 
 
 def _identified(together: Counter[tuple[int, int]]) -> int:
     """Boxes on the right object, mapping the most frequent pairs first: never more than the best mapping."""
-    total, taken = 0, set()
+    total = 0
+    taken: set[tuple[str, int]] = set()
     for (identity, number), frames in together.most_common():
         if ("object", identity) not in taken and ("track", number) not in taken:
             taken |= {("object", identity), ("track", number)}

@@ -192,6 +192,37 @@ mod tests {
     }
 
     #[test]
+    fn a_model_is_read_as_it_was_scored_unless_the_manifest_says_otherwise() {
+        let settings = |config| {
+            let manifest = json!({"config": config});
+            Configured::read(&manifest, Path::new("/p"))
+                .unwrap()
+                .settings
+        };
+        let read = |settings: &Settings, meta: &Meta| {
+            let boxes = (settings.confidence(meta), settings.iou(meta));
+            (boxes, settings.keypoint_confidence(meta))
+        };
+        let mut meta = Meta {
+            family: crate::model::Family::YoloV8,
+            task: crate::model::Task::Detect,
+            classes: vec!["player".into()],
+            input: [3, 64, 64],
+            stride: None,
+            keypoints: Vec::new(),
+            pitch: None,
+            threshold: None,
+            iou: None,
+        };
+        let silent = settings(json!({}));
+        let loud = settings(json!({"confidence": 0.2, "iou": 0.5, "keypoint_confidence": 0.9}));
+        assert_eq!(read(&silent, &meta), ((0.25, 0.7), 0.5));
+        (meta.threshold, meta.iou) = (Some(0.45), Some(0.6));
+        assert_eq!(read(&silent, &meta), ((0.45, 0.6), 0.45));
+        assert_eq!(read(&loud, &meta), ((0.2, 0.5), 0.9));
+    }
+
+    #[test]
     fn a_misspelt_setting_is_told() {
         let wrong = json!({"config": {"devise": "cpu"}});
         let fault = Configured::read(&wrong, Path::new("/p")).unwrap_err();

@@ -290,6 +290,27 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_may_say_its_frame_rate() {
+        let rate = |args: Value| {
+            let call = Call {
+                args: &args,
+                arrays: &[],
+                id: 1,
+                should_stop: &|| false,
+                progress: &|_, _| true,
+            };
+            call.frame_rate()
+        };
+        assert_eq!(rate(json!({})), Ok(None));
+        assert_eq!(rate(json!({"frame_rate": null})), Ok(None));
+        assert_eq!(rate(json!({"frame_rate": 60})), Ok(Some(60.0)));
+        for odd in [json!(0), json!(-5), json!(1001), json!("60"), json!(true)] {
+            let fault = rate(json!({"frame_rate": odd})).unwrap_err();
+            assert!(fault.is_input(), "{odd}");
+        }
+    }
+
+    #[test]
     fn what_is_no_image_is_the_callers_fault() {
         let floats = [0_u8; 24];
         let array = [Pixels {
