@@ -25,8 +25,9 @@ const LEAST_PAIRS: usize = 5;
 const ALIKE: f64 = 1.25;
 /// A camera that moves by this part of the objects' height in the mean shakes: a measurement's deviation.
 const SHAKING: f64 = POSITION;
-/// A motion by this part of the objects' height is a jump, whatever the camera did before.
-const JUMP: f64 = 3.0 * POSITION;
+/// A motion by this part of the objects' height is a jump, whatever the camera did before: people are about 0.4 as wide
+/// as tall, so that their boxes lose half of their overlap by it.
+const JUMP: f64 = 0.12;
 /// How much the newest frame counts in the mean.
 const NEWEST: f64 = 0.05;
 /// A median counts from this many of its standard errors on, and the more of them it is, the more it counts.
