@@ -121,6 +121,15 @@ def video_result(name: str) -> dict[str, Any]:
     return schema
 
 
+RATE: dict[str, Any] = {
+    "frame_rate": {
+        "type": ["number", "null"],
+        "exclusiveMinimum": 0,
+        "maximum": 1000,
+        "description": "frames a second of the stream: how long a hidden object is remembered depends on it",
+    },
+}
+
 TOOLS = [
     ("player_detection", "Where are the players in an image?", False, False),
     ("player_tracking", "Who is who in the next image of a stream?", False, True),
@@ -137,6 +146,8 @@ TOOLS = [
 def tool(name: str, description: str, *, video: bool, stream: bool) -> dict[str, Any]:
     """One entry of `tools`."""
     properties = {**(VIDEO if video else IMAGE), **COMMON, **(STREAM if stream else {})}
+    if stream and not video:
+        properties |= RATE
     schema: dict[str, Any] = {"type": "object", "properties": properties}
     if video:
         schema["required"] = ["video_path"]

@@ -21,11 +21,17 @@ from plugins.videotracker.proof.judge import Counts, judge
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("supervision", "motmetrics", "numpy", "scipy")
-COMMON: peer.Settings = {"match_threshold": 0.8, "lost_buffer": 30, "min_frames": 1}
+# Players (0) and referees (2) are mistaken for one another; supervision does not look at classes at all.
+COMMON: peer.Settings = {"match_threshold": 0.8, "lost_buffer": 30, "min_frames": 1, "alike": [0, 2]}
 SETTINGS: Mapping[str, peer.Settings] = {
     "supervision's defaults": {"track_threshold": 0.25, **COMMON},
     "ByteTrack's published thresholds": {"track_threshold": 0.5, **COMMON},
 }
+
+
+# Where a track's filter and its detection overlap by just about one half, the last bit of single precision (theirs)
+# against double (ours), or another detection in the same place, decides whether it is reported.
+BOXES = 3
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ Found = Mapping[str, Sequence[Pair]]
 
 
 def main() -> int:
-    """Compare, write, and say whether ours is behind in total."""
+    """Compare, write, and say whether ours is behind: in total, or on a sequence of the tests' set."""
     parser = argparse.ArgumentParser(prog="python -m plugins.videotracker.proof.compare", description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE, help="the folder for RESULTS.md and baseline.json")
     parser.add_argument("--sets", type=int, nargs="*", default=[6, 7], help="sets besides 0, which is the tests'")
@@ -55,8 +61,10 @@ def main() -> int:
             (options.out / "baseline.json").write_text(json.dumps(baseline(videos, sets[0]), indent=1) + "\n")
     (options.out / "RESULTS.md").write_text(report(sets))
     behind = [(number, name) for number, found in sets.items() for name in found if is_behind(total(found[name]))]
+    for name, pairs in sets[0].items():
+        behind += [(0, f"{name}, {pair.name}") for pair in pairs if is_behind(pair, BOXES)]
     for number, name in behind:
-        print(f"BEHIND supervision in total: set {number}, {name}", file=sys.stderr)
+        print(f"BEHIND supervision: set {number}, {name}", file=sys.stderr)
     return 1 if behind else 0
 
 
@@ -85,10 +93,11 @@ def total(pairs: Sequence[Pair]) -> Pair:
     return Pair("all together", theirs, ours, as_published)
 
 
-def is_behind(pair: Pair) -> bool:
-    """Is ours worse in one of the three figures?"""
+def is_behind(pair: Pair, boxes: int = 0) -> bool:
+    """Is ours worse in one of the three figures, by more than so many boxes?"""
     ours, theirs = pair.ours, pair.theirs
-    return ours.idf1 < theirs.idf1 or ours.mota < theirs.mota or ours.switches > theirs.switches
+    slack = boxes / max(theirs.objects, 1)
+    return ours.idf1 < theirs.idf1 - slack or ours.mota < theirs.mota - slack or ours.switches > theirs.switches
 
 
 def line(pair: Pair) -> str:
@@ -124,7 +133,8 @@ def report(sets: Mapping[int, Found]) -> str:
         "## In total",
         "",
         "*As published* is our tracker with `camera_motion: false`: the paper's algorithm. It shows that the rest of "
-        "the difference is the compensation of the camera's motion. The other sets are the same scenes with other "
+        "the difference is the compensation of the camera's motion, and where classes flicker our vote on an object's "
+        "class. The other sets are the same scenes with other "
         "random numbers; 6 and 7 were not looked at while the tracker was written.",
         "",
         *totals(sets),

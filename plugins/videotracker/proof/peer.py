@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ("cargo", "run", "--quiet", "--release", "--locked", "-p", "plugward-videotracker", "--example", "tracking")
-Settings = Mapping[str, float]
+Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 //! `config` of the manifest: what a user can set.
 
 use crate::fault::{Fault, Result};
+use crate::model::Meta;
 use crate::track;
 use serde::Deserialize;
 use serde_json::Value;
@@ -75,14 +76,14 @@ pub struct Settings {
     pub output: Option<PathBuf>,
     /// Most pixels of one frame; 8K has 33 million.
     pub max_pixels: u64,
-    /// Least confidence of a detection that is reported.
-    pub confidence: f32,
-    /// Boxes of one class that overlap more than this are one object.
-    pub iou: f32,
+    /// Least confidence of a detection that is reported; else the model's own threshold.
+    pub confidence: Option<f32>,
+    /// Boxes of one class that overlap more than this are one object; else as the model says.
+    pub iou: Option<f32>,
     /// Most detections of one frame.
     pub max_detections: usize,
-    /// Least confidence of a pitch keypoint.
-    pub keypoint_confidence: f32,
+    /// Least confidence of a pitch keypoint; else the model's own threshold.
+    pub keypoint_confidence: Option<f32>,
     /// Classes that are players.
     pub players: Vec<String>,
     /// Classes that are the ball.
@@ -106,15 +107,42 @@ impl Default for Settings {
             ffmpeg: None,
             output: None,
             max_pixels: 40_000_000,
-            confidence: 0.25,
-            iou: 0.7,
+            confidence: None,
+            iou: None,
             max_detections: 300,
-            keypoint_confidence: 0.5,
+            keypoint_confidence: None,
             players: words(&["player", "goalkeeper", "referee", "person"]),
             balls: words(&["ball", "sports ball"]),
             streams: 64,
             tracking: track::Config::default(),
         }
+    }
+}
+
+/// How an answer is read where neither the manifest nor the model says it: YOLOv8's own defaults for
+/// boxes, and what is likelier than not for keypoints.
+const CONFIDENCE: f32 = 0.25;
+const IOU: f32 = 0.7;
+const KEYPOINT_CONFIDENCE: f32 = 0.5;
+
+impl Settings {
+    /// From which confidence on a detection of this model is reported.
+    #[must_use]
+    pub fn confidence(&self, meta: &Meta) -> f32 {
+        self.confidence.or(meta.threshold).unwrap_or(CONFIDENCE)
+    }
+
+    /// How much two boxes of this model may overlap and still be two objects.
+    #[must_use]
+    pub fn iou(&self, meta: &Meta) -> f32 {
+        self.iou.or(meta.iou).unwrap_or(IOU)
+    }
+
+    /// From which confidence on a keypoint of this model is believed.
+    #[must_use]
+    pub fn keypoint_confidence(&self, meta: &Meta) -> f32 {
+        let own = self.keypoint_confidence.or(meta.threshold);
+        own.unwrap_or(KEYPOINT_CONFIDENCE)
     }
 }
 
@@ -165,6 +193,37 @@ mod tests {
         assert_eq!(Device::parse("gpu"), Ok(Device::Cuda(0)));
         assert_eq!(Device::parse("cuda:3"), Ok(Device::Cuda(3)));
         assert!(Device::parse("cuda:x").is_err() && Device::parse("tpu").is_err());
+    }
+
+    #[test]
+    fn a_model_is_read_as_it_was_scored_unless_the_manifest_says_otherwise() {
+        let settings = |config| {
+            let manifest = json!({"config": config});
+            Configured::read(&manifest, Path::new("/p"))
+                .unwrap()
+                .settings
+        };
+        let read = |settings: &Settings, meta: &Meta| {
+            let boxes = (settings.confidence(meta), settings.iou(meta));
+            (boxes, settings.keypoint_confidence(meta))
+        };
+        let mut meta = Meta {
+            family: crate::model::Family::YoloV8,
+            task: crate::model::Task::Detect,
+            classes: vec!["player".into()],
+            input: [3, 64, 64],
+            stride: None,
+            keypoints: Vec::new(),
+            pitch: None,
+            threshold: None,
+            iou: None,
+        };
+        let silent = settings(json!({}));
+        let loud = settings(json!({"confidence": 0.2, "iou": 0.5, "keypoint_confidence": 0.9}));
+        assert_eq!(read(&silent, &meta), ((0.25, 0.7), 0.5));
+        (meta.threshold, meta.iou) = (Some(0.45), Some(0.6));
+        assert_eq!(read(&silent, &meta), ((0.45, 0.6), 0.45));
+        assert_eq!(read(&loud, &meta), ((0.2, 0.5), 0.9));
     }
 
     #[test]

@@ -69,42 +69,82 @@ fn the_sequences_are_those_of_the_baseline() {
     );
 }
 
+/// Ours beside theirs on every sequence of a set, with these settings.
+fn pairs(setting: &Setting) -> Vec<(String, Counts, Counts)> {
+    let mut found = Vec::new();
+    for frames in suite::sequences(0) {
+        let name = frames[0].sequence.clone();
+        let theirs = setting.theirs[&name];
+        found.push((name, judge(setting.config, &frames), theirs));
+    }
+    found
+}
+
+/// Three boxes: where a track's filter and its detection overlap by just about one half, the last bit of single
+/// precision (theirs) against double (ours) decides whether the detection is reported.
+const BOXES: u64 = 3;
+
 #[test]
-fn in_total_it_is_not_behind_supervision() {
-    for Setting {
-        name,
-        config,
-        theirs,
-    } in baseline().settings
-    {
+fn on_no_sequence_it_is_behind_supervision() {
+    for setting in baseline().settings {
+        let mut behind = Vec::new();
+        for (name, ours, theirs) in pairs(&setting) {
+            let faults = |c: &Counts| c.missed + c.false_positives + c.switches;
+            let boxes = BOXES as f64 / theirs.objects as f64;
+            let ahead = ours.switches <= theirs.switches
+                && faults(&ours) <= faults(&theirs) + BOXES
+                && ours.idf1() >= theirs.idf1() - boxes;
+            if !ahead {
+                behind.push(format!("{name}: {ours:?}, supervision {theirs:?}"));
+            }
+        }
+        assert!(behind.is_empty(), "{}: {behind:#?}; {AGAIN}", setting.name);
+    }
+}
+
+#[test]
+fn where_classes_flicker_numbers_and_classes_stay() {
+    for setting in baseline().settings {
+        for (name, ours, theirs) in pairs(&setting) {
+            if name.contains("flicker") {
+                assert!(
+                    ours.mota() > theirs.mota() + 0.05,
+                    "{name}: {ours:?} {theirs:?}"
+                );
+                assert!(
+                    ours.idf1() > theirs.idf1() + 0.02,
+                    "{name}: {ours:?} {theirs:?}"
+                );
+                assert!(
+                    ours.switches <= theirs.switches,
+                    "{name}: {ours:?} {theirs:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn in_total_it_is_ahead_of_supervision() {
+    for setting in baseline().settings {
         let (mut total, mut peer) = (Counts::default(), Counts::default());
-        for frames in suite::sequences(0) {
-            let (ours, theirs) = (judge(config, &frames), theirs[&frames[0].sequence]);
+        for (_, ours, theirs) in pairs(&setting) {
             total += ours;
             peer += theirs;
-            // One exchange of two numbers in a scene of 300 frames moves IDF1 by some hundredths.
-            let near = ours.idf1() >= theirs.idf1() - 0.03 && ours.mota() >= theirs.mota() - 0.005;
-            assert!(
-                near,
-                "{name}, {}: {ours:?}, supervision {theirs:?}",
-                frames[0].sequence
-            );
-            assert!(
-                ours.switches <= theirs.switches + 3,
-                "{name}, {}: {ours:?}",
-                frames[0].sequence
-            );
         }
         let figures = |counts: &Counts| (counts.idf1(), counts.mota(), counts.switches);
         let (ours, theirs) = (figures(&total), figures(&peer));
-        let ahead = ours.0 >= theirs.0 && ours.1 >= theirs.1 && ours.2 <= theirs.2;
+        let ahead = ours.0 > theirs.0 && ours.1 > theirs.1 && ours.2 < theirs.2;
         assert!(
             ahead,
-            "{name}: IDF1, MOTA, switches {ours:?}, supervision {theirs:?}; {AGAIN}"
+            "{}: IDF1, MOTA, switches {ours:?}, supervision {theirs:?}; {AGAIN}",
+            setting.name
         );
+        let good = ours.0 > 0.85 && ours.1 > 0.85;
         assert!(
-            ours.0 > 0.85 && ours.1 > 0.85,
-            "{name}: {ours:?}: the baseline itself is bad"
+            good,
+            "{}: {ours:?}: the baseline itself is bad",
+            setting.name
         );
     }
 }
@@ -119,6 +159,10 @@ fn as_published_it_is_as_good_as_supervision_within_a_thousandth() {
     {
         let (mut total, mut peer) = (Counts::default(), Counts::default());
         for frames in suite::sequences(0) {
+            // supervision reports each detection's own class, we what an object is.
+            if frames[0].sequence.contains("flicker") {
+                continue;
+            }
             total += judge(
                 Config {
                     camera_motion: false,

@@ -125,6 +125,78 @@ fn a_checkpoint_obeys_the_new_limits() {
     }));
 }
 
+/// Is an object known again that walks behind something for 0.8 seconds of a stream of 60 frames a second?
+fn found_again(told: Option<f32>, restart: bool) -> bool {
+    let mut streams = Streams::new(Config::default(), 8);
+    let walker = |frame: usize| [seen(0.5 * frame as f32, 0.0)];
+    let mut first = Vec::new();
+    for frame in 0..30 {
+        first = ids(&streams.update_at("camera", told, &walker(frame)));
+    }
+    assert_eq!(first.len(), 1);
+    if restart {
+        let bytes = streams.checkpoint().unwrap();
+        streams = Streams::new(Config::default(), 8);
+        streams.restore(&bytes).unwrap();
+    }
+    // The rate was told; nobody has to tell it again.
+    (30..78).for_each(|_| drop(streams.update("camera", &[])));
+    let again: Vec<u64> = (78..80)
+        .flat_map(|frame| ids(&streams.update("camera", &walker(frame))))
+        .collect();
+    again.first() == first.first()
+}
+
+#[test]
+fn the_lost_buffer_is_a_time_not_a_number_of_frames() {
+    assert!(found_again(Some(60.0), false));
+    assert!(found_again(Some(60.0), true), "a restart keeps the rate");
+    assert!(!found_again(None, false), "48 frames are 1.6 seconds of 30");
+    assert!(!found_again(Some(15.0), false));
+    for odd in [0.0, -5.0, f32::NAN, f32::INFINITY, 90_000.0] {
+        assert!(!found_again(Some(odd), false), "{odd} is no frame rate");
+    }
+}
+
+#[test]
+fn streams_of_different_rates_do_not_disturb_one_another() {
+    let mut streams = Streams::new(Config::default(), 8);
+    let one = [seen(0.0, 0.0)];
+    let fast = ids(&streams.update_at("fast", Some(60.0), &one));
+    let slow = ids(&streams.update_at("slow", Some(15.0), &one));
+    for _ in 0..40 {
+        streams.update_at("fast", Some(60.0), &[]);
+        streams.update_at("slow", Some(15.0), &[]);
+    }
+    assert_eq!(ids(&streams.update_at("fast", Some(60.0), &one)), fast);
+    assert_ne!(ids(&streams.update_at("slow", Some(15.0), &one)), slow);
+    streams.configure(Config {
+        lost_buffer: 60,
+        ..Config::default()
+    });
+    (0..100).for_each(|_| drop(streams.update("fast", &[])));
+    assert_eq!(ids(&streams.update("fast", &one)), fast, "120 frames now");
+}
+
+#[test]
+fn a_checkpoint_without_votes_and_rates_is_read() {
+    let mut old = sample();
+    for stream in ["a", "b"] {
+        let entry = old.pointer_mut(&format!("/state/streams/{stream}"));
+        let entry = entry.unwrap().as_object_mut().unwrap();
+        assert!(entry.remove("rate").is_some());
+        let tracker = entry["tracker"].as_object_mut().unwrap();
+        tracker["config"].as_object_mut().unwrap().remove("alike");
+        for target in tracker["targets"].as_array_mut().unwrap() {
+            assert!(target.as_object_mut().unwrap().remove("votes").is_some());
+        }
+    }
+    let mut streams = Streams::new(Config::default(), 8);
+    streams.restore(&serde_json::to_vec(&old).unwrap()).unwrap();
+    let tracks = streams.update("a", &[seen(0.0, 0.0)]);
+    assert_eq!((ids(&tracks), tracks[0].class_id), (vec![1], 0));
+}
+
 fn sample() -> Value {
     let mut streams = Streams::new(Config::default(), 8);
     for name in ["a", "b"] {

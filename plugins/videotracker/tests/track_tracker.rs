@@ -6,6 +6,14 @@ mod common;
 use common::{ids, of_class, seen, sure};
 use videotracker::track::{Config, Detection, Tracker};
 
+/// Players are class 0, the ball is 1, goalkeepers are 2.
+fn people() -> Config {
+    Config {
+        alike: [0, 2].into_iter().collect(),
+        ..Config::default()
+    }
+}
+
 fn tracker() -> Tracker {
     Tracker::new(Config::default())
 }
@@ -175,6 +183,56 @@ fn a_player_never_becomes_the_ball() {
     }
     let last = tracker.update(&[of_class(2, player)]);
     assert!(last.is_empty(), "a third class is a third object: {last:?}");
+}
+
+#[test]
+fn one_who_is_taken_for_a_goalkeeper_keeps_his_number_and_his_class() {
+    let mut tracker = Tracker::new(people());
+    for frame in 0..30 {
+        let at = seen(2.0 * frame as f32, 0.0);
+        let mistaken = matches!(frame, 8..=10 | 20 | 21);
+        let given = of_class(if mistaken { 2 } else { 0 }, at);
+        let tracks = tracker.update(&[given]);
+        assert_eq!(ids(&tracks), [1], "frame {frame}");
+        assert_eq!(tracks[0].class_id, 0, "frame {frame}");
+    }
+    assert_eq!(tracker.remembered(), 1, "nobody was lost, nobody is new");
+}
+
+#[test]
+fn the_class_is_what_was_seen_most_surely_over_the_life() {
+    let mut tracker = Tracker::new(people());
+    // At first it is unsure: taken for a player three times, before it turns out to be a goalkeeper.
+    let mut classes = Vec::new();
+    for frame in 0..12 {
+        let given = match frame {
+            0..3 => sure(0.65, seen(0.0, 0.0)),
+            _ => of_class(2, seen(0.0, 0.0)),
+        };
+        let tracks = tracker.update(&[given]);
+        assert_eq!(ids(&tracks), [1]);
+        classes.push(tracks[0].class_id);
+    }
+    assert_eq!(classes[..5], [0; 5], "1.95 against 1.80");
+    assert_eq!(classes[5..], [2; 7]);
+}
+
+#[test]
+fn a_weak_detection_of_the_other_class_keeps_an_object_too() {
+    let mut tracker = Tracker::new(people());
+    tracker.update(&[seen(0.0, 0.0)]);
+    let weak = of_class(2, sure(0.2, seen(0.0, 0.0)));
+    assert_eq!(ids(&tracker.update(&[weak])), [1]);
+}
+
+#[test]
+fn who_is_not_mistaken_for_a_player_is_not_one() {
+    let mut tracker = Tracker::new(people());
+    tracker.update(&[seen(0.0, 0.0)]);
+    for class_id in [1, 3, 500] {
+        let tracks = tracker.update(&[of_class(class_id, seen(0.0, 0.0))]);
+        assert!(tracks.is_empty(), "class {class_id}: {tracks:?}");
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ const PLAIN: Scene = Scene {
     clutter: 0.2,
     confidence: 0.85,
     dips: 0.01,
+    flicker: 0.0,
     shake: 0.0,
     pan: 0.0,
     pillars: 0.0,
@@ -37,7 +38,7 @@ const MATCH: Scene = Scene {
 };
 
 /// Every scene; its place in the list, from 1 on, is its seed.
-pub(crate) const SCENES: [Scene; 32] = [
+pub(crate) const SCENES: [Scene; 34] = [
     PLAIN,
     Scene {
         name: "crossing pair",
@@ -216,6 +217,16 @@ pub(crate) const SCENES: [Scene; 32] = [
         frames: 250,
         noise: 0.03,
         dips: 0.02,
+        ..MATCH
+    },
+    Scene {
+        name: "classes flicker",
+        flicker: 0.03,
+        ..PLAIN
+    },
+    Scene {
+        name: "match, classes flicker",
+        flicker: 0.03,
         ..MATCH
     },
 ];

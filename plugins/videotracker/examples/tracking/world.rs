@@ -12,8 +12,10 @@ const WIDTH: f64 = 1280.0;
 const HEIGHT: f64 = 720.0;
 /// Less than this part of an object in the picture or uncovered: not seen.
 const LEAST_VISIBLE: f64 = 0.25;
-/// Class of the ball; everyone else is a player.
+/// Classes. Where classes flicker every fourth person is a referee, else everyone but the ball is a player.
+const PLAYER: u32 = 0;
 const BALL: u32 = 1;
+const REFEREE: u32 = 2;
 
 /// What a scene is like. Speeds are in pixels per frame at 30 frames a second.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +41,8 @@ pub(crate) struct Scene {
     pub(crate) confidence: f64,
     /// Probability per frame that an object begins to be seen badly for some frames.
     pub(crate) dips: f64,
+    /// Probability per frame that a person begins to be taken for one of the other class for one to four frames.
+    pub(crate) flicker: f64,
     /// Standard deviation of the camera's shaking, in pixels.
     pub(crate) shake: f64,
     /// The camera's steady motion, in pixels per frame.
@@ -87,6 +91,8 @@ struct Object {
     enters: usize,
     /// Frames of bad sight that are left.
     dip: usize,
+    /// Frames of being taken for another that are left.
+    mistaken: usize,
 }
 
 struct Ghost {
@@ -175,13 +181,17 @@ impl World {
             }
         };
         Object {
-            class_id: 0,
+            class_id: match scene.flicker > 0.0 && index % 4 == 3 {
+                true => REFEREE,
+                false => PLAYER,
+            },
             at,
             velocity,
             width,
             height,
             enters,
             dip: 0,
+            mistaken: 0,
         }
     }
 
@@ -195,6 +205,7 @@ impl World {
             height: 22.0,
             enters: 0,
             dip: 0,
+            mistaken: 0,
         }
     }
 
@@ -310,6 +321,7 @@ impl World {
         if random.chance(scene.dips) {
             object.dip = 3 + random.below(8);
         }
+        let class_id = object.taken_for(scene.flicker, random);
         let dip = if object.dip > 0 { 0.4 } else { 1.0 };
         let confidence = (scene.confidence + 0.06 * random.normal()) * (0.2 + 0.8 * visible) * dip;
         let unsteady = scene.noise * (1.0 + 2.0 * (1.0 - visible));
@@ -328,7 +340,7 @@ impl World {
         Some(Detection {
             xyxy,
             confidence: hundredths(confidence.clamp(0.02, 0.99)),
-            class_id: object.class_id,
+            class_id,
         })
     }
 
@@ -377,6 +389,19 @@ impl Object {
             x + self.width / 2.0,
             y,
         ]
+    }
+
+    /// What the detector takes a person for. No number is drawn where nothing flickers: those scenes stay as they are.
+    fn taken_for(&mut self, flicker: f64, random: &mut Random) -> u32 {
+        self.mistaken = self.mistaken.saturating_sub(1);
+        if flicker > 0.0 && random.chance(flicker) {
+            self.mistaken = 1 + random.below(4);
+        }
+        match (self.class_id, self.mistaken > 0) {
+            (PLAYER, true) => REFEREE,
+            (REFEREE, true) => PLAYER,
+            (own, _) => own,
+        }
     }
 
     fn turn_back(&mut self) {

@@ -151,6 +151,8 @@ mod tests {
             stride: Some(4),
             keypoints: Vec::new(),
             pitch: None,
+            threshold: None,
+            iou: None,
         }
     }
 

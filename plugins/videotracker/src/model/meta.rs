@@ -51,6 +51,12 @@ pub struct Meta {
     /// Length and width of the pitch, in metres; else what the keypoints span.
     #[serde(default)]
     pub pitch: Option<[f64; 2]>,
+    /// The confidence from which its answer is to be believed: where its own score was taken.
+    #[serde(default)]
+    pub threshold: Option<f32>,
+    /// Boxes of one class that overlap more than this are one object, by its own score.
+    #[serde(default)]
+    pub iou: Option<f32>,
 }
 
 impl Meta {
@@ -91,6 +97,12 @@ impl Meta {
         if self.stride == Some(0) || (self.family != Family::YoloV8 && self.stride.is_none()) {
             return Err("heat maps need their stride".into());
         }
+        let share = |n: f32| (0.0..=1.0).contains(&n);
+        for (name, value) in [("threshold", self.threshold), ("iou", self.iou)] {
+            if value.is_some_and(|n| !share(n)) {
+                return Err(format!("its {name} {value:?} is not between 0 and 1"));
+            }
+        }
         Ok(self)
     }
 }
@@ -124,6 +136,8 @@ fn of_export(text: &str) -> Option<Meta> {
         stride: None,
         keypoints: Vec::new(),
         pitch: None,
+        threshold: None,
+        iou: None,
     })
 }
 
@@ -150,6 +164,16 @@ mod tests {
     }
 
     #[test]
+    fn a_model_says_how_it_was_scored() {
+        let text = r#"{"family": "yolov8", "task": "detect", "classes": ["a"], "input": [3, 64, 64], "threshold": 0.45, "iou": 0.6}"#;
+        let meta = Meta::read(&extras("plugward.json", text)).unwrap();
+        assert_eq!((meta.threshold, meta.iou), (Some(0.45), Some(0.6)));
+        let export = r#"{"names": ["a"], "imgsz": 640}"#;
+        let meta = Meta::read(&extras("config.txt", export)).unwrap();
+        assert_eq!((meta.threshold, meta.iou), (None, None));
+    }
+
+    #[test]
     fn metadata_that_make_no_sense_are_refused() {
         let wrong = [
             r#"{"family": "yolov9", "task": "detect", "classes": ["a"], "input": [3, 64, 64]}"#,
@@ -157,6 +181,8 @@ mod tests {
             r#"{"family": "yolov8", "task": "detect", "classes": ["a"], "input": [1, 64, 64]}"#,
             r#"{"family": "yolov8", "task": "detect", "classes": ["a"], "input": [3, 64, 1000000]}"#,
             r#"{"family": "centre", "task": "detect", "classes": ["a"], "input": [3, 64, 64]}"#,
+            r#"{"family": "yolov8", "task": "detect", "classes": ["a"], "input": [3, 64, 64], "threshold": 1.5}"#,
+            r#"{"family": "yolov8", "task": "detect", "classes": ["a"], "input": [3, 64, 64], "iou": -0.1}"#,
             r#"{"family": "keypoints", "task": "detect", "keypoints": [[0, 0]], "input": [3, 64, 64], "stride": 4}"#,
         ];
         for text in wrong {

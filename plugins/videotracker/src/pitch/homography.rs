@@ -1,4 +1,7 @@
-//! The projective map between two planes, from points seen in both.
+//! The projective map between picture and ground, from points known in both.
+//!
+//! It is fitted from the ground to the picture, and judged there: a point is wrong by pixels, and how
+//! many metres those are depends on where it lies.
 //!
 //! Direct linear transform with Hartley's normalisation ("In Defense of the Eight-Point Algorithm",
 //! 1997) inside RANSAC (Fischler and Bolles, 1981). The samples come from a fixed sequence, so that
@@ -19,26 +22,27 @@ pub struct Pair {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Homography {
     forward: Matrix3<f64>,
+    backward: Matrix3<f64>,
     /// How many pairs agree with it.
     pub inliers: usize,
-    /// Their mean distance from it, on the second plane.
+    /// Their mean distance from it, in metres.
     pub error: f64,
 }
 
 impl Homography {
-    /// Where a point of the first plane lies on the second; `None` on the horizon.
+    /// Where on the ground a point of the picture lies, in metres; `None` on the horizon.
     #[must_use]
     pub fn apply(&self, point: [f64; 2]) -> Option<[f64; 2]> {
         through(&self.forward, point)
     }
 
-    /// Where a point of the second plane lies on the first.
+    /// Where in the picture a point of the ground lies, in pixels.
     #[must_use]
     pub fn undo(&self, point: [f64; 2]) -> Option<[f64; 2]> {
-        through(&self.forward.try_inverse()?, point)
+        through(&self.backward, point)
     }
 
-    /// The matrix, row by row, its last number 1.
+    /// The matrix from pixels to metres, row by row, its last number 1.
     #[must_use]
     pub fn rows(&self) -> [[f64; 3]; 3] {
         let m = &self.forward;
@@ -55,29 +59,39 @@ fn through(map: &Matrix3<f64>, [x, y]: [f64; 2]) -> Option<[f64; 2]> {
 /// Samples of four points that are tried.
 const TRIALS: usize = 300;
 
-/// The map that most pairs agree with, to within `tolerance` on the second plane.
+/// The map that most pairs agree with, to within `tolerance` pixels in the picture.
 #[must_use]
 pub(super) fn robust(pairs: &[Pair], tolerance: f64) -> Option<Homography> {
     if pairs.len() < 4 {
         return None;
     }
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let best = (0..TRIALS)
-        .filter_map(|_| {
-            let four = sample(&mut state, pairs.len());
-            let map = fit(&four.map(|at| pairs[at]))?;
-            Some(agreeing(&map, pairs, tolerance))
-        })
-        .filter(|inliers| inliers.len() >= 4)
-        .max_by_key(Vec::len)?;
-    let map = fit(&best)?;
-    let inliers = agreeing(&map, pairs, tolerance);
+    let mut best = Vec::new();
+    for _ in 0..TRIALS {
+        let four = sample(&mut state, pairs.len()).map(|at| pairs[at]);
+        let Some(map) = fit(&four) else { continue };
+        let inliers = agreeing(&map, pairs, tolerance);
+        if inliers.len() > best.len() {
+            best = inliers;
+        }
+        if best.len() == pairs.len() {
+            break;
+        }
+    }
+    if best.len() < 4 {
+        return None;
+    }
+    let backward = fit(&best)?;
+    let inliers = agreeing(&backward, pairs, tolerance);
     if inliers.len() < 4 {
         return None;
     }
-    let errors: f64 = inliers.iter().filter_map(|p| distance(&map, p)).sum();
+    let forward = unit(backward.try_inverse()?)?;
+    let metres = |p: &Pair| Some(apart(through(&forward, p.from)?, p.to));
+    let errors: f64 = inliers.iter().filter_map(metres).sum();
     Some(Homography {
-        forward: map,
+        forward,
+        backward,
         inliers: inliers.len(),
         error: errors / inliers.len() as f64,
     })
@@ -101,26 +115,33 @@ fn sample(state: &mut u64, n: usize) -> [usize; 4] {
     four
 }
 
-fn distance(map: &Matrix3<f64>, pair: &Pair) -> Option<f64> {
-    let [x, y] = through(map, pair.from)?;
-    Some((x - pair.to[0]).hypot(y - pair.to[1]))
+fn apart(one: [f64; 2], other: [f64; 2]) -> f64 {
+    (one[0] - other[0]).hypot(one[1] - other[1])
 }
 
+/// The pairs whose ground point `map` (from the ground to the picture) brings near their picture point.
 fn agreeing(map: &Matrix3<f64>, pairs: &[Pair], tolerance: f64) -> Vec<Pair> {
-    let near = |p: &&Pair| distance(map, p).is_some_and(|d| d <= tolerance);
+    let near = |p: &&Pair| through(map, p.to).is_some_and(|xy| apart(xy, p.from) <= tolerance);
     pairs.iter().filter(near).copied().collect()
 }
 
-/// The least-squares map of four or more pairs; `None` where they lie on a line.
+/// Scaled so that its last number is 1.
+fn unit(map: Matrix3<f64>) -> Option<Matrix3<f64>> {
+    let scale = map[(2, 2)];
+    let map = map / scale;
+    (scale.abs() > 1e-12 && map.iter().all(|n| n.is_finite())).then_some(map)
+}
+
+/// The least-squares map from the ground to the picture of four or more pairs; `None` where they lie on a line.
 fn fit(pairs: &[Pair]) -> Option<Matrix3<f64>> {
     let (here, there) = (
-        normalise(pairs.iter().map(|p| p.from))?,
         normalise(pairs.iter().map(|p| p.to))?,
+        normalise(pairs.iter().map(|p| p.from))?,
     );
     let mut squares = SMatrix::<f64, 9, 9>::zeros();
     for pair in pairs {
-        let [x, y] = through(&here, pair.from)?;
-        let [u, v] = through(&there, pair.to)?;
+        let [x, y] = through(&here, pair.to)?;
+        let [u, v] = through(&there, pair.from)?;
         for row in [
             [-x, -y, -1.0, 0.0, 0.0, 0.0, u * x, u * y, u],
             [0.0, 0.0, 0.0, -x, -y, -1.0, v * x, v * y, v],
@@ -139,9 +160,9 @@ fn fit(pairs: &[Pair]) -> Option<Matrix3<f64>> {
     let h = eigen.eigenvectors.column(order[0]);
     let inner = Matrix3::new(h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8]);
     let map = there.try_inverse()? * inner * here;
-    let scale = map[(2, 2)];
-    let map = map / scale;
-    (scale.abs() > 1e-12 && map.iter().all(|n| n.is_finite())).then_some(map)
+    // Metres and pixels differ in scale, so sound maps come near 1e-8; below this the plane is seen from its edge.
+    let flat = map.determinant().abs() <= 1e-14 * map.norm().powi(3);
+    (!flat && map.iter().all(|n| n.is_finite())).then_some(map)
 }
 
 /// The map that moves the points' centre to the origin and their mean distance to the root of 2.
@@ -180,7 +201,7 @@ mod tests {
 
     #[test]
     fn an_exact_map_is_found_again() {
-        let found = robust(&pairs(), 0.5).unwrap();
+        let found = robust(&pairs(), 4.0).unwrap();
         assert_eq!(found.inliers, 15);
         assert!(found.error < 1e-6, "{}", found.error);
         let there = found.apply([640.0, 640.0]).unwrap();
@@ -194,7 +215,7 @@ mod tests {
         for at in [0, 4, 9, 12] {
             lying[at].to[0] += 15.0 + at as f64;
         }
-        let found = robust(&lying, 0.5).unwrap();
+        let found = robust(&lying, 4.0).unwrap();
         assert_eq!(found.inliers, 11);
         let [x, y] = found.apply(pairs()[4].from).unwrap();
         let right = pairs()[4].to;
@@ -202,14 +223,27 @@ mod tests {
     }
 
     #[test]
+    fn a_point_is_judged_by_its_pixels() {
+        // Far away a pixel is many metres: five pixels are five pixels, near or far.
+        for at in [0, 14] {
+            for (pixels, agree) in [(3.0, 15), (12.0, 14)] {
+                let mut moved = pairs();
+                moved[at].from[1] += pixels;
+                let found = robust(&moved, 4.0).unwrap();
+                assert_eq!(found.inliers, agree, "point {at} by {pixels} pixels");
+            }
+        }
+    }
+
+    #[test]
     fn too_little_is_no_map() {
-        assert_eq!(robust(&pairs()[..3], 0.5), None);
+        assert_eq!(robust(&pairs()[..3], 4.0), None);
         let line: Vec<Pair> = (0..6)
             .map(|n| Pair {
                 from: [f64::from(n), f64::from(n)],
                 to: [f64::from(n), 0.0],
             })
             .collect();
-        assert_eq!(robust(&line, 0.5), None);
+        assert_eq!(robust(&line, 4.0), None);
     }
 }

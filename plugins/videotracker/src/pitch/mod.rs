@@ -9,6 +9,11 @@ pub use keypoints::{Keypoint, find};
 pub use radar::{Dot, draw};
 
 use crate::model::Meta;
+use crate::picture::Letterbox;
+
+/// How many pixels of the model's input a point may lie off and still agree with a projection. Pixels,
+/// since those are what a keypoint is wrong by; a metre is 3 pixels far away and 15 near the camera.
+const TOLERANCE: f64 = 4.0;
 
 /// Length and width of the pitch in metres: as the model says, else what its keypoints span.
 #[must_use]
@@ -21,7 +26,7 @@ pub fn size(meta: &Meta) -> [f64; 2] {
 
 /// The projection from the picture to metres that most of the points agree on.
 #[must_use]
-pub fn project(points: &[Keypoint], meta: &Meta) -> Option<Homography> {
+pub fn project(points: &[Keypoint], meta: &Meta, place: &Letterbox) -> Option<Homography> {
     let pairs: Vec<Pair> = points
         .iter()
         .map(|p| Pair {
@@ -29,6 +34,5 @@ pub fn project(points: &[Keypoint], meta: &Meta) -> Option<Homography> {
             to: meta.keypoints[p.index],
         })
         .collect();
-    // Two per cent of the pitch's length, 2.1 m: the keypoint model is right to a few pixels.
-    homography::robust(&pairs, size(meta)[0] * 0.02)
+    homography::robust(&pairs, TOLERANCE / place.scale)
 }

@@ -19,11 +19,18 @@ const SCALE: f64 = 5.0;
 const MARGIN: f64 = 15.0;
 const GRASS: [u8; 3] = [38, 110, 50];
 
+/// Width and height of the picture of a pitch of `size` metres.
+#[must_use]
+fn extent(size: [f64; 2]) -> (usize, usize) {
+    let side = |metres: f64| (metres.clamp(1.0, 200.0) * SCALE + 2.0 * MARGIN) as usize;
+    (side(size[0]), side(size[1]))
+}
+
 /// The pitch of `size` metres with `dots` on it.
 #[must_use]
 pub fn draw(size: [f64; 2], dots: &[Dot]) -> Frame {
-    let side = |metres: f64| (metres.clamp(1.0, 200.0) * SCALE + 2.0 * MARGIN) as usize;
-    let mut frame = Frame::black(side(size[0]), side(size[1]));
+    let (width, height) = extent(size);
+    let mut frame = Frame::black(width, height);
     for pixel in frame.rgb.chunks_exact_mut(3) {
         pixel.copy_from_slice(&GRASS);
     }

@@ -90,6 +90,21 @@ impl Call<'_> {
         self.flag("reset")
     }
 
+    /// Frames a second of the stream that an image belongs to.
+    ///
+    /// # Errors
+    /// A value that is no number above 0 and up to 1000.
+    pub fn frame_rate(&self) -> Result<Option<f32>> {
+        match self.args.get("frame_rate") {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                let rate = value.as_f64().filter(|n| *n > 0.0 && *n <= 1000.0);
+                let wrong = || Fault::input("frame_rate must be a number above 0 and up to 1000");
+                rate.map(|n| Some(n as f32)).ok_or_else(wrong)
+            }
+        }
+    }
+
     /// The stream whose objects are followed.
     ///
     /// # Errors
@@ -280,6 +295,27 @@ mod tests {
         assert_eq!(image(&json!({}), &array).unwrap(), frame);
         let rows = json!({"image": [[[1, 2, 3], [4, 5, 6]]]});
         assert_eq!(image(&rows, &[]).unwrap(), frame);
+    }
+
+    #[test]
+    fn a_stream_may_say_its_frame_rate() {
+        let rate = |args: Value| {
+            let call = Call {
+                args: &args,
+                arrays: &[],
+                id: 1,
+                should_stop: &|| false,
+                progress: &|_, _| true,
+            };
+            call.frame_rate()
+        };
+        assert_eq!(rate(json!({})), Ok(None));
+        assert_eq!(rate(json!({"frame_rate": null})), Ok(None));
+        assert_eq!(rate(json!({"frame_rate": 60})), Ok(Some(60.0)));
+        for odd in [json!(0), json!(-5), json!(1001), json!("60"), json!(true)] {
+            let fault = rate(json!({"frame_rate": odd})).unwrap_err();
+            assert!(fault.is_input(), "{odd}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::fault::{self, Fault, Result};
 use crate::model::{self, Meta, Task};
 use crate::picture::Picture;
 use crate::pitch;
-use crate::settings::{Configured, Device};
+use crate::settings::{Configured, Device, Settings};
 use crate::track::{Detection, Streams, Track};
 use crate::video::find_program;
 use serde_json::Value;
@@ -126,7 +126,23 @@ impl Engine {
     /// # Errors
     /// The first model that cannot be used.
     pub fn validate(&self) -> Result<()> {
-        self.models.rehearse(self.device)
+        self.models.rehearse(self.device)?;
+        self.tell_alike();
+        Ok(())
+    }
+
+    /// The tracker is told which classes are players: a detector mistakes them for one another.
+    fn tell_alike(&self) {
+        let Ok(model) = self.models.of(&PLAYERS, Task::Detect, self.device) else {
+            return;
+        };
+        let mut streams = self.streams();
+        let mut config = streams.config();
+        if config.alike.is_empty() {
+            let players = self.players.classes(&model.meta, Who::Player);
+            config.alike = players.into_iter().collect();
+            streams.configure(config);
+        }
     }
 
     /// Answers a call, with JSON.
@@ -152,8 +168,13 @@ impl Engine {
     }
 
     /// The objects of a stream's next frame.
-    pub(super) fn follow(&self, stream: &str, detections: &[Detection]) -> Vec<Track> {
-        self.follow_in(&mut self.streams(), stream, detections)
+    pub(super) fn follow(
+        &self,
+        stream: &str,
+        frame_rate: Option<f32>,
+        detections: &[Detection],
+    ) -> Vec<Track> {
+        self.follow_in(&mut self.streams(), stream, frame_rate, detections)
     }
 
     /// The same for somebody who holds the streams.
@@ -161,9 +182,10 @@ impl Engine {
         &self,
         streams: &mut Streams,
         stream: &str,
+        frame_rate: Option<f32>,
         detections: &[Detection],
     ) -> Vec<Track> {
-        let tracks = streams.update(stream, detections);
+        let tracks = streams.update_at(stream, frame_rate, detections);
         let newest = tracks.iter().map(|t| t.track_id).max().unwrap_or(0);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // A number that a caller has seen must never be given again, whatever becomes of us.
@@ -267,10 +289,12 @@ impl Engine {
         let keep = Keep {
             confidence: match who {
                 // The tracker's second association lives on weak detections.
-                Who::Player => settings.confidence.min(settings.tracking.low_threshold),
-                Who::Ball => settings.confidence,
+                Who::Player => settings
+                    .confidence(&model.meta)
+                    .min(settings.tracking.low_threshold),
+                Who::Ball => settings.confidence(&model.meta),
             },
-            iou: settings.iou,
+            iou: settings.iou(&model.meta),
             most: settings.max_detections,
         };
         let wanted = self.players.classes(&model.meta, who);
@@ -294,7 +318,7 @@ impl Engine {
         scenes: &mut [Scene],
     ) -> Result<()> {
         let model = self.models.of(&PITCH, Task::Pitch, device)?;
-        let least = self.configured.settings.keypoint_confidence;
+        let least = self.configured.settings.keypoint_confidence(&model.meta);
         let (answer, places) = model.run(frames, &mut workspace.planes)?;
         let head = Head::new(&model.meta, &answer, frames.len())?;
         let cells = (head.sizes()[1], head.sizes()[2]);
@@ -303,7 +327,7 @@ impl Engine {
             let (frame, place) = (&frames[number], &places[number]);
             let size = frame.size();
             scene.keypoints = pitch::find(head.frame(number), cells, stride, least, place, size);
-            scene.homography = pitch::project(&scene.keypoints, &model.meta);
+            scene.homography = pitch::project(&scene.keypoints, &model.meta, place);
         }
         Ok(())
     }
@@ -323,6 +347,14 @@ impl Engine {
             detector: detector.map(|m| m.meta.clone()),
             pitch: pitch.map(|m| m.meta.clone()),
         })
+    }
+}
+
+impl Metas {
+    /// Least confidence of a detection that is told.
+    pub(super) fn least(&self, settings: &Settings) -> f32 {
+        let detector = self.detector.as_ref();
+        detector.map_or(0.0, |meta| settings.confidence(meta))
     }
 }
 

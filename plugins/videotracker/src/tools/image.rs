@@ -20,22 +20,25 @@ impl Engine {
         let mut scenes = self.look(search, frames, device, &mut Workspace::default())?;
         let mut scene = scenes.pop().unwrap_or_default();
         let size = (frame.width, frame.height);
+        let frame_rate = call.frame_rate()?;
         let followed = match (search, stream) {
             (Search::Tracks | Search::Radar, Some(name)) => {
                 let key = stream_key(name);
                 if reset {
                     self.streams().remove(&key);
                 }
-                let tracks = self.follow(&key, &scene.detections);
+                let tracks = self.follow(&key, frame_rate, &scene.detections);
                 Some((key, tracks))
             }
-            (Search::Tracks, None) => Some(self.follow_unnamed(size, &scene.detections, reset)),
+            (Search::Tracks, None) => {
+                Some(self.follow_unnamed(size, frame_rate, &scene.detections, reset))
+            }
             _ => None,
         };
         let telling = Telling {
             search,
             metas: &metas,
-            least: settings.confidence,
+            least: metas.least(settings),
         };
         let mut told = serde_json::Map::new();
         if let Some((key, tracks)) = followed {

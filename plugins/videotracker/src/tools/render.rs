@@ -160,9 +160,14 @@ impl Telling<'_> {
         })
     }
 
+    /// Length and width of the pitch; a football pitch's where no model says it.
+    fn ground(&self) -> [f64; 2] {
+        let meta = self.metas.pitch.as_ref();
+        meta.map_or([105.0, 68.0], pitch::size)
+    }
+
     /// The bird's-eye view.
     pub(super) fn radar(&self, scene: &Scene) -> Frame {
-        let size = self.metas.pitch.as_ref().map_or([105.0, 68.0], pitch::size);
         let dots: Vec<Dot> = self
             .people(scene)
             .iter()
@@ -172,7 +177,7 @@ impl Telling<'_> {
                 colour: p.track.map_or(u64::from(p.class_id), |t| t.track_id),
             })
             .collect();
-        pitch::draw(size, &dots)
+        pitch::draw(self.ground(), &dots)
     }
 
     /// Draws what was found into the frame.

@@ -22,6 +22,7 @@ impl Engine {
     pub(super) fn follow_unnamed(
         &self,
         size: (usize, usize),
+        frame_rate: Option<f32>,
         detections: &[Detection],
         anew: bool,
     ) -> (String, Vec<Track>) {
@@ -42,7 +43,7 @@ impl Engine {
         });
         recent.retain(|name| *name != chosen && streams.get(name).is_some());
         recent.push(chosen.clone());
-        let tracks = self.follow_in(&mut streams, &chosen, detections);
+        let tracks = self.follow_in(&mut streams, &chosen, frame_rate, detections);
         (chosen, tracks)
     }
 }

@@ -21,6 +21,8 @@ struct Run<'a> {
     call: &'a Call<'a>,
     search: Search,
     device: Device,
+    /// Frames a second, where the file says it.
+    rate: Option<f32>,
     stream: String,
     workspace: Workspace,
     told: Told,
@@ -46,12 +48,14 @@ impl Engine {
         let telling = Telling {
             search,
             metas: &metas,
-            least: settings.confidence,
+            least: metas.least(settings),
         };
         let program = self.ffmpeg()?;
         let named = self.named_stream(call)?;
-        let mut reader = Reader::open(&program, &call.video()?, settings.max_pixels, annotated)?;
-        let rate = reader.told().rate.unwrap_or(RATE);
+        let drawn = annotated && search != Search::Radar;
+        let mut reader = Reader::open(&program, &call.video()?, settings.max_pixels, drawn)?;
+        let told_rate = reader.told().rate;
+        let rate = told_rate.unwrap_or(RATE);
         let annotated = match annotated {
             true => Some(Annotated {
                 program,
@@ -67,6 +71,7 @@ impl Engine {
             call,
             search,
             device,
+            rate: told_rate.map(|rate| rate as f32),
             // No caller can name it, and it goes with the call.
             stream: named
                 .clone()
@@ -146,13 +151,21 @@ impl Run<'_> {
             .look(search, frames, device, &mut self.workspace)?;
         for (mut scene, frame) in scenes.into_iter().zip(frames) {
             if matches!(search, Search::Tracks | Search::Radar) {
-                scene.tracks = self.engine.follow(&self.stream, &scene.detections);
+                scene.tracks = self
+                    .engine
+                    .follow(&self.stream, self.rate, &scene.detections);
             }
             self.told.tell(telling.scene(&scene), expected)?;
-            // Frames come as pixels where they are to be drawn on.
-            if let (Some(annotated), Shot::Pixels(frame)) = (&mut self.annotated, frame) {
-                telling.annotate(&scene, frame);
-                annotated.add(frame)?;
+            match (&mut self.annotated, frame) {
+                (Some(annotated), _) if search == Search::Radar => {
+                    annotated.add(&telling.radar(&scene))?;
+                }
+                // Frames come as pixels where they are to be drawn on.
+                (Some(annotated), Shot::Pixels(frame)) => {
+                    telling.annotate(&scene, frame);
+                    annotated.add(frame)?;
+                }
+                _ => {}
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! What a tracker can be told.
 
+use super::Classes;
 use serde::{Deserialize, Serialize};
 
 /// Thresholds and limits. The defaults are ByteTrack's published ones.
@@ -21,11 +22,14 @@ pub struct Config {
     pub tentative_match_threshold: f32,
     /// An object that is being tracked and a lost one are the same from this IoU on; the older one stays.
     pub duplicate_iou: f32,
+    /// Classes that a detector mistakes for one another, as player and goalkeeper: a detection of one may be an object
+    /// of another of them. Every other class keeps to itself.
+    pub alike: Classes,
     /// Take the camera's own motion out of the association (not part of the paper).
     pub camera_motion: bool,
     /// How long a lost object is remembered, in frames of a video of 30 frames a second.
     pub lost_buffer: u32,
-    /// Frames a second of the video; `lost_buffer` is scaled by it.
+    /// Frames a second of a stream that does not say it; `lost_buffer` is scaled by the rate.
     pub frame_rate: f32,
     /// In how many frames in a row an object must have been seen before it is reported. 1 reports what the first
     /// frame shows at once, and everything later in its second frame, as the paper does.
@@ -46,6 +50,7 @@ impl Default for Config {
             weak_match_threshold: 0.5,
             tentative_match_threshold: 0.7,
             duplicate_iou: 0.95,
+            alike: Classes::default(),
             camera_motion: true,
             lost_buffer: 30,
             frame_rate: 30.0,

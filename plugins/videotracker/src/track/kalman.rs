@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Standard deviation of a position, as a part of the object's height (DeepSORT).
-const POSITION: f64 = 1.0 / 20.0;
+pub(super) const POSITION: f64 = 1.0 / 20.0;
 /// Standard deviation of a velocity, as a part of the object's height per frame (DeepSORT).
 const VELOCITY: f64 = 1.0 / 160.0;
 /// Standard deviations of the aspect ratio: in the state, of its velocity, and as measured (DeepSORT).

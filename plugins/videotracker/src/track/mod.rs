@@ -12,8 +12,9 @@
 //! 5. what is left of the confident detections begins new tracks, and what was not seen is kept in the lost buffer.
 //!
 //! Four things go beyond the paper. The camera's own motion is taken out before the association (`camera`). A
-//! detection is only ever associated with an object of its own class: a player
-//! does not become the ball. Everything is bounded ([`Config::max_tracks`], [`Config::max_detections`],
+//! detection is only ever associated with an object of its own class or of one that is mistaken for it
+//! ([`Config::alike`]): a player does not become the ball, but one who is taken for a goalkeeper in some frames keeps
+//! his number, and an object's class is what it was seen as most surely over its life. Everything is bounded ([`Config::max_tracks`], [`Config::max_detections`],
 //! [`Streams`]), and what was left out is counted ([`Dropped`]). And a detection that is not a box of finite size is
 //! left out at the door, so no NaN ever reaches a filter.
 
@@ -21,6 +22,7 @@ pub mod assign;
 mod bbox;
 mod camera;
 mod checkpoint;
+mod classes;
 mod config;
 pub mod kalman;
 mod round;
@@ -31,6 +33,7 @@ mod tracker;
 
 pub use bbox::{MAX_COORDINATE, MIN_SIDE, iou};
 pub use checkpoint::{CheckpointError, FORMAT, VERSION};
+pub use classes::Classes;
 pub use config::Config;
 pub use screen::Dropped;
 pub use streams::Streams;
@@ -54,7 +57,7 @@ pub struct Detection {
 pub struct Track {
     /// The object: the same number in every frame, never given twice by one [`Streams`].
     pub track_id: u64,
-    /// The detector's class.
+    /// The object's class: the one that it was seen as most surely so far.
     pub class_id: u32,
     /// The detection's box: left, top, right and bottom edge in pixels.
     pub xyxy: [f32; 4],

@@ -1,24 +1,25 @@
 //! The three associations of one frame.
 
-use super::Config;
 use super::assign::{Edge, assign};
 use super::bbox::Edges;
-use super::camera::motion;
+use super::camera::Camera;
 use super::screen::Seen;
 use super::target::{State, Target};
+use super::{Classes, Config};
 
 /// Move every target on by a frame and find its detection: for each target the index into `seen`, if any.
 pub(crate) fn associate(
     targets: &mut [Target],
     seen: &[Seen],
     config: &Config,
+    camera: &mut Camera,
 ) -> Vec<Option<usize>> {
     let mut expected: Vec<Edges> = targets.iter_mut().map(Target::predict).collect();
     let strong = |seen: &Seen| seen.confidence >= config.track_threshold;
     if config.camera_motion {
         let confident: Vec<&Seen> = seen.iter().filter(|seen| strong(seen)).collect();
         follow(
-            motion(targets, &expected, &confident),
+            camera.motion(targets, &expected, &confident, config.alike),
             targets,
             &mut expected,
         );
@@ -27,6 +28,7 @@ pub(crate) fn associate(
         targets,
         expected,
         seen,
+        alike: config.alike,
         partners: vec![None; targets.len()],
         taken: vec![false; seen.len()],
     };
@@ -75,6 +77,7 @@ struct Round<'a> {
     targets: &'a [Target],
     expected: Vec<Edges>,
     seen: &'a [Seen],
+    alike: Classes,
     partners: Vec<Option<usize>>,
     taken: Vec<bool>,
 }
@@ -101,7 +104,7 @@ impl Round<'_> {
         }
     }
 
-    /// The pairs that are allowed: of one class, overlapping, within the limit.
+    /// The pairs that are allowed: of one class or classes that are mistaken for one another, overlapping, within the limit.
     fn edges(
         &self,
         rows: &[usize],
@@ -114,7 +117,7 @@ impl Round<'_> {
             let (expected, class_id) = (self.expected[*target], self.targets[*target].class_id);
             for (column, index) in columns.iter().enumerate() {
                 let seen = &self.seen[*index];
-                let iou = if seen.class_id == class_id {
+                let iou = if self.alike.alike(seen.class_id, class_id) {
                     expected.iou(&seen.edges)
                 } else {
                     0.0

@@ -33,6 +33,9 @@ pub(crate) struct State {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Entry {
     used: u64,
+    /// Frames a second, where the stream says it.
+    #[serde(default)]
+    rate: Option<f32>,
     tracker: Tracker,
 }
 
@@ -49,6 +52,18 @@ impl Streams {
 
     /// Look at the next frame of a stream, which begins with its first frame. See [`Tracker::update`].
     pub fn update(&mut self, stream: &str, detections: &[Detection]) -> Vec<Track> {
+        self.update_at(stream, None, detections)
+    }
+
+    /// The same, of a stream of so many frames a second: how many frames the lost buffer lasts depends on it. Without,
+    /// what the stream said last holds, else [`Config::frame_rate`].
+    pub fn update_at(
+        &mut self,
+        stream: &str,
+        frame_rate: Option<f32>,
+        detections: &[Detection],
+    ) -> Vec<Track> {
+        let config = self.config;
         let State {
             ids,
             clock,
@@ -61,7 +76,8 @@ impl Streams {
                 stream.to_owned(),
                 Entry {
                     used: *clock,
-                    tracker: Tracker::new(self.config),
+                    rate: None,
+                    tracker: Tracker::new(config),
                 },
             );
         }
@@ -69,7 +85,24 @@ impl Streams {
             return Vec::new();
         };
         entry.used = *clock;
+        if frame_rate.is_some_and(usual) && entry.rate != frame_rate {
+            entry.rate = frame_rate;
+            entry.configure(config);
+        }
         entry.tracker.step(detections, ids)
+    }
+
+    /// Work with another configuration from the next frame on.
+    pub fn configure(&mut self, config: Config) {
+        self.config = config;
+        let entries = self.state.streams.values_mut();
+        entries.for_each(|entry| entry.configure(config));
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        self.config
     }
 
     /// Forget the objects of a stream. Was there such a stream?
@@ -134,9 +167,24 @@ impl Streams {
         state
             .streams
             .values_mut()
-            .for_each(|entry| entry.tracker.configure(self.config));
+            .for_each(|entry| entry.configure(self.config));
         self.state = state;
         Ok(())
+    }
+}
+
+/// Is it a rate that a camera has? Files say odd things.
+fn usual(rate: f32) -> bool {
+    (0.1..=1000.0).contains(&rate)
+}
+
+impl Entry {
+    /// With that configuration, but the stream's own frame rate.
+    fn configure(&mut self, config: Config) {
+        self.tracker.configure(Config {
+            frame_rate: self.rate.unwrap_or(config.frame_rate),
+            ..config
+        });
     }
 }
 
@@ -144,7 +192,7 @@ impl State {
     /// Numbers distinct and already given, times in the past, no NaN.
     fn check(&self) -> Result<(), CheckpointError> {
         let mut ids = Vec::new();
-        for (name, Entry { used, tracker }) in &self.streams {
+        for (name, Entry { used, tracker, .. }) in &self.streams {
             let sound = *used <= self.clock && tracker.is_sound();
             if !sound {
                 return Err(CheckpointError::Impossible(format!(

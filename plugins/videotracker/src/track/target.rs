@@ -1,6 +1,7 @@
 //! One object that a tracker knows.
 
 use super::bbox::{Edges, usable};
+use super::classes::Votes;
 use super::kalman::Filter;
 use super::screen::Seen;
 use super::{Detection, Track};
@@ -24,7 +25,11 @@ pub(crate) enum State {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Target {
     pub(crate) filter: Filter,
+    /// What it was seen as most surely.
     pub(crate) class_id: u32,
+    /// What it was seen as; a checkpoint of an older build does not say.
+    #[serde(default)]
+    votes: Votes,
     pub(crate) state: State,
     /// The number that is reported; none while the object is tentative.
     pub(crate) id: Option<u64>,
@@ -41,9 +46,12 @@ impl Target {
     pub(crate) fn new(seen: &Seen, frame: u64) -> Self {
         let filter = Filter::new(seen.edges.to_measure());
         let (class_id, detection) = (seen.class_id, seen.index);
+        let mut votes = Votes::default();
+        votes.add(class_id, seen.confidence);
         Self {
             filter,
             class_id,
+            votes,
             state: State::Tentative,
             id: None,
             born: frame,
@@ -71,6 +79,11 @@ impl Target {
         self.seen = frame;
         self.hits = self.hits.saturating_add(1);
         self.detection = seen.index;
+        if self.votes.winner().is_none() {
+            self.votes.add(self.class_id, self.hits as f32);
+        }
+        self.votes.add(seen.class_id, seen.confidence);
+        self.class_id = self.votes.winner().unwrap_or(seen.class_id);
         if self.state == State::Lost {
             self.state = State::Tracked;
         }
@@ -88,6 +101,8 @@ impl Target {
             self.id = lost.id;
             self.born = lost.born;
         }
+        self.votes.join(&lost.votes);
+        self.class_id = self.votes.winner().unwrap_or(self.class_id);
     }
 
     /// What is reported: its number with the detection that it was in this frame, if that fits.
@@ -96,11 +111,10 @@ impl Target {
         if self.edges().iou(&usable(seen)?.0) < LEAST_FIT {
             return None;
         }
-        let Detection { xyxy, class_id, .. } = *seen;
         Some(Track {
             track_id,
-            class_id,
-            xyxy,
+            class_id: self.class_id,
+            xyxy: seen.xyxy,
             confidence: seen.confidence.clamp(0.0, 1.0),
             detection: self.detection,
         })

@@ -1,5 +1,6 @@
 //! The tracker of one stream.
 
+use super::camera::Camera;
 use super::round::associate;
 use super::screen::{Dropped, Seen, screen};
 use super::target::{State, Target};
@@ -34,6 +35,9 @@ pub struct Tracker {
     config: Config,
     frame: u64,
     targets: Vec<Target>,
+    /// A checkpoint of an older build does not say.
+    #[serde(default)]
+    camera: Camera,
     ids: Ids,
     dropped: Dropped,
 }
@@ -46,6 +50,7 @@ impl Tracker {
             config,
             frame: 0,
             targets: Vec::new(),
+            camera: Camera::default(),
             ids: Ids::default(),
             dropped: Dropped::default(),
         }
@@ -63,6 +68,7 @@ impl Tracker {
     pub fn reset(&mut self) {
         self.frame = 0;
         self.targets.clear();
+        self.camera = Camera::default();
     }
 
     /// How many of its objects are among the detections, and how many could be: the smaller number of the confident
@@ -71,7 +77,8 @@ impl Tracker {
     pub fn recognises(&self, detections: &[Detection]) -> (usize, usize) {
         let mut targets = self.targets.clone();
         let seen = screen(detections, &self.config, &mut Dropped::default());
-        let partners = associate(&mut targets, &seen, &self.config);
+        let mut camera = self.camera;
+        let partners = associate(&mut targets, &seen, &self.config, &mut camera);
         let found = partners.iter().flatten().count();
         let strong = |seen: &&Seen| seen.confidence >= self.config.track_threshold;
         let last = self.targets.iter().filter(|t| t.state != State::Lost);
@@ -109,16 +116,15 @@ impl Tracker {
 
     /// Could this be? False only for what a broken checkpoint holds.
     pub(crate) fn is_sound(&self) -> bool {
-        self.targets
-            .iter()
-            .all(|target| target.is_sound(self.frame))
+        let mut targets = self.targets.iter();
+        self.camera.is_sound() && targets.all(|target| target.is_sound(self.frame))
     }
 
     /// [`Tracker::update`] with the numbers of someone who has many trackers.
     pub(crate) fn step(&mut self, detections: &[Detection], ids: &mut Ids) -> Vec<Track> {
         self.frame += 1;
         let seen = screen(detections, &self.config, &mut self.dropped);
-        let partners = associate(&mut self.targets, &seen, &self.config);
+        let partners = associate(&mut self.targets, &seen, &self.config, &mut self.camera);
         self.settle(&partners, &seen, ids);
         self.begin(&seen, &partners, ids);
         self.merge_duplicates();
@@ -188,7 +194,7 @@ impl Tracker {
     /// Where a tracked and a lost object are in the same place they are one: it keeps the number of the one that was
     /// followed for longer, and the motion of the one that is seen.
     fn merge_duplicates(&mut self) {
-        let limit = self.config.duplicate_iou;
+        let (limit, alike) = (self.config.duplicate_iou, self.config.alike);
         let lost: Vec<usize> = self.indices(State::Lost);
         let mut gone = vec![false; self.targets.len()];
         for tracked in self.indices(State::Tracked) {
@@ -196,7 +202,7 @@ impl Tracker {
             for &lost in &lost {
                 let (one, other) = (&self.targets[tracked], &self.targets[lost]);
                 let same = !gone[lost]
-                    && one.class_id == other.class_id
+                    && alike.alike(one.class_id, other.class_id)
                     && edges.iou(&other.edges()) > limit.into();
                 if same {
                     gone[lost] = true;
