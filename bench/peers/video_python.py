@@ -87,7 +87,7 @@ class Pipeline:
         """The whole clip: seconds, and what was found."""
         begun = time.perf_counter()
         tracker = self.tracker()
-        frames = []
+        frames: list[dict[str, Any]] = []
         for index, frame in enumerate(supervision.get_video_frames_generator(self.clip)):
             tracked = tracker.update_with_detections(self.detect(frame))
             objects = [
@@ -99,11 +99,11 @@ class Pipeline:
             frames.append({"frame_index": index, "tracked_objects": objects})
         text = json.dumps(frames)
         seconds = time.perf_counter() - begun
-        return {"seconds": seconds, "frames": len(frames), "objects": sum(len(f["tracked_objects"]) for f in frames),
-                "bytes": len(text)}
+        found = sum(len(one["tracked_objects"]) for one in frames)
+        return {"seconds": seconds, "frames": len(frames), "objects": found, "bytes": len(text)}
 
     def tracker(self) -> Any:
-        """supervision's ByteTrack, which says that it will be gone in a later version."""
+        """The ByteTrack of supervision, which says that it will be gone in a later version."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return supervision.ByteTrack(track_activation_threshold=self.settings["track_threshold"])
@@ -116,8 +116,13 @@ class Pipeline:
         left, top = (self.width - size[0]) // 2, (self.height - size[1]) // 2
         small = cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR)
         boxed = cv2.copyMakeBorder(
-            small, top, self.height - size[1] - top, left, self.width - size[0] - left,
-            cv2.BORDER_CONSTANT, value=(GREY, GREY, GREY),
+            small,
+            top,
+            self.height - size[1] - top,
+            left,
+            self.width - size[0] - left,
+            cv2.BORDER_CONSTANT,
+            value=(GREY, GREY, GREY),
         )
         planes = np.ascontiguousarray(boxed[:, :, ::-1].transpose(2, 0, 1))
         with torch.inference_mode():
@@ -137,8 +142,17 @@ def turns(model: str, clip: str, settings: str) -> None:
     """Take turns until the input ends."""
     pipeline = Pipeline(model, clip, json.loads(settings))
     pipeline.forward(5)
-    print(json.dumps({"torch": torch.__version__, "supervision": supervision.__version__, "cv2": cv2.__version__,
-                      "threads": torch.get_num_threads()}), flush=True)
+    print(
+        json.dumps(
+            {
+                "torch": torch.__version__,
+                "supervision": supervision.__version__,
+                "cv2": cv2.__version__,
+                "threads": torch.get_num_threads(),
+            }
+        ),
+        flush=True,
+    )
     for line in sys.stdin:
         what, *number = line.split()
         answer = pipeline.run() if what == "clip" else {"seconds": pipeline.forward(int(number[0]))}

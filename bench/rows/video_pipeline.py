@@ -28,12 +28,13 @@ CLIP = PLUGIN / "examples" / "clip.mp4"
 PYTHON = Path(os.environ.get("PLUGWARD_BENCH_TORCH") or ROOT / ".tools" / "torch-python" / "bin" / "python")
 WORKER = ROOT / "target" / "release" / "plugward-worker"
 HOW = (
-    "the clip that ships, scaled up to 1920 x 1080: decode, letterbox, detect, suppress, track, tracks as JSON. Ours is "
-    "the tool `video_player_tracking` in its worker process; the peer is Python: supervision's frames (OpenCV), "
+    "the clip that ships, scaled up to 1920 x 1080: decode, letterbox, detect, suppress, track, tracks as JSON. Ours "
+    "is the tool `video_player_tracking` in its worker process; the peer is Python: supervision's frames (OpenCV), "
     "OpenCV's resize, torch, supervision's NMS and ByteTrack. Both run the same TorchScript file with torch 2.11.0 on "
     "the same cores. The small model is the shipped one ({small}); the large one has a trunk beside it that makes it "
-    "about as dear as YOLOv8n at 640 x 384. Nanoseconds a frame; `model alone` is torch's own forward of it. Isolation: "
-    "a call of a Python worker that takes the same frame and looks at one byte, beside `player_tracking` of that frame"
+    "about as dear as YOLOv8n at 640 x 384. Nanoseconds a frame; `model alone` is torch's own forward of it. "
+    "Isolation: a call of a Python worker that takes the same frame and looks at one byte, beside `player_tracking` "
+    "of that frame"
 )
 LARGE = (640, 384)
 NEEDED = "{} is missing: {}"
@@ -120,7 +121,16 @@ def make_clip(folder: Path) -> tuple[Path, int]:
 def large_model(folder: Path) -> tuple[Path, str]:
     """The dearer model, written by the peer's torch."""
     path = folder / "large.pt"
-    command = [PYTHON, "-W", "ignore", "-m", "bench.peers.video_python", "model", path, *map(str, LARGE)]
+    command: list[str | Path] = [
+        PYTHON,
+        "-W",
+        "ignore",
+        "-m",
+        "bench.peers.video_python",
+        "model",
+        path,
+        *map(str, LARGE),
+    ]
     said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return path, json.loads(said)["sha256"]
 
@@ -199,8 +209,7 @@ def result(name: str, took: list[float]) -> Result:
 def judge(row: Row, name: str) -> None:
     """The goals for one model."""
     alone, theirs, ours = (
-        row.find(f"{name}: {what}")
-        for what in ("model alone", "Python torch + supervision", "Plugward VideoTracker")
+        row.find(f"{name}: {what}") for what in ("model alone", "Python torch + supervision", "Plugward VideoTracker")
     )
     assert alone
     assert ours
@@ -232,4 +241,6 @@ def isolation(row: Row, runtime: plugward.Runtime, turns: int) -> None:
     for what in ("in place", "copied"):
         row.results.append(result(f"Plugward isolation of a 1080p frame, {what}", took[what]))
         share = statistics.median(took[what]) / whole
-        row.goals.append(Goal(f"isolation of a 1080p frame, {what}: at most 3 % of its time", f"{share:.1%}", share <= 0.03))
+        row.goals.append(
+            Goal(f"isolation of a 1080p frame, {what}: at most 3 % of its time", f"{share:.1%}", share <= 0.03)
+        )
