@@ -37,7 +37,7 @@ static void good_c(const char *isolation) {
   const char *const tools = "{\"id\": \"echo\"}, {\"id\": \"count\"}, {\"id\": \"facts\"}, {\"id\": \"input\"}, {\"id\": \"else\"}";
   CHECK(load_library("good_c", isolation, tools, NULL) == PLUGWARD_STATE_INITIALIZED, isolation);
   CHECK(answers("good_c", "echo", "{\"a\":[1,2]}", "{\"a\":[1,2]}"), "a C plugin answers");
-  CHECK(answers("good_c", "facts", "{}", "{\"call_id\":true,\"deadline\":true,\"extension\":false}"), "it knows its call");
+  CHECK(answers("good_c", "facts", "{}", "{\"deadline\":true,\"call_id\":true,\"extension\":false}"), "it knows its call");
   uint64_t reports = 0;
   plugward_call_options options = {sizeof options, 0, 0, NULL, 0, count_reports, &reports};
   plugward_outcome *outcome = NULL;

@@ -290,12 +290,22 @@ fn on_thread(
     let queued = Queued(Arc::clone(&meeting));
     let (target, call_id, deadline) =
         (ticket.target().clone(), ticket.call_id(), ticket.deadline());
+    let limit = ticket.limit().unwrap_or_default();
     pool.submit(Box::new(move || {
         let meeting = &queued.0;
         if meeting.begin() {
             let stop = || meeting.is_abandoned() || deadline.is_some_and(|d| Instant::now() >= d);
             let report = |n, of| report(meeting, n, of);
             let answer = enter_plugin(&target, &args, call_id, deadline, &stop, &report);
+            // A caller that is slow to wake must not take for good what came too late.
+            let late = deadline.is_some_and(|d| Instant::now() >= d);
+            let answer = match answer {
+                Ok(_) if late => Err(Fault::Deadline {
+                    limit,
+                    how: Interruption::ReturnedLate,
+                }),
+                answer => answer,
+            };
             if meeting.finish(answer).is_err() {
                 came_back_late(&target);
             }

@@ -13,7 +13,7 @@ fn complete() -> Value {
         "kind": "native", "entrypoint": "libvideotracker.so", "isolation": "process",
         "requires_gpu": true, "gpu": {"min_memory_mb": 2000, "min_compute": "7.5"},
         "dependencies": ["torch>=2.4"], "python": ">=3.10", "env": ["HF_HOME"],
-        "executables": ["ffmpeg"],
+        "executables": ["ffmpeg"], "optional_executables": [],
         "models": {"detector": {"path": "models/d.pt", "sha256": "ab".repeat(32), "format": "torchscript"}},
         "limits": {"deadline_ms": 60000, "memory_mb": 1024, "concurrency": 1, "queue": 8,
                    "cpu_s": 90, "open_files": 256, "file_size_mb": 64, "processes": 32, "payload_mb": 64, "result_mb": 256},

@@ -218,6 +218,8 @@ impl Loop {
         if let Some(watched) = self.watched.remove(&id) {
             self.to_kill
                 .retain(|(_, child)| !Arc::ptr_eq(child, &watched.child));
+            // What it wrote last belongs in the log, also where it was told to end.
+            let _ = watched.tail.last_words();
             if let Some(on_exit) = watched.on_exit {
                 on_exit();
             }
