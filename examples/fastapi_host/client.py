@@ -104,6 +104,15 @@ class Server:
         """The health of every plugin, by name."""
         return {plugin["name"]: plugin for plugin in self.get("/v1/plugins").json}
 
+    def says(self, words: str) -> bool:
+        """Whether a line of its output holds these words, now or within a few seconds."""
+        until = time.monotonic() + REPLY_SECONDS
+        while time.monotonic() < until:
+            if any(words in line for line in list(self.output)):
+                return True
+            time.sleep(0.02)
+        return False
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import plugward
 
 PLUGIN = """
-import array, dataclasses, datetime, decimal, enum, math, pathlib
+import array, dataclasses, datetime, decimal, enum, math, pathlib, time
 
 class Level(enum.IntEnum):
     HIGH = 3
@@ -40,7 +40,7 @@ class Plugin:
     name = "cross"
 
     def __init__(self):
-        names = ("echo", "told", "failed", "scalars", "others", "record", "model", "bad", "viewed", "many", "nan")
+        names = ("echo", "told", "failed", "scalars", "others", "record", "model", "bad", "viewed", "many", "nan", "nap")
         self.tools = {name: getattr(self, name) for name in names}
         schema = {"type": "object", "properties": {"x": {"type": "number", "minimum": 0}}}
         self.tools["checked"] = {"handler": self.echo, "input_schema": schema}
@@ -49,6 +49,7 @@ class Plugin:
     def echo(self, **args): return args
     def told(self, x): return repr(x)
     def nan(self): return math.nan
+    def nap(self, x): time.sleep(0.05)
     def failed(self): return {1: 2, "error": "no luck"}
 
     def scalars(self):
@@ -430,7 +431,7 @@ async def test_a_full_queue_names_the_line_that_raises_it(folder: Path) -> None:
         path = write(folder, "full", limits={"concurrency": 1})
         (report,) = rt.load(str(path))
         assert report.ok, report.error
-        outcomes = await asyncio.gather(*(rt.acall("full", "echo", {"x": n}) for n in range(250)))
+        outcomes = await asyncio.gather(*(rt.acall("full", "nap", {"x": n}) for n in range(250)))
         refused = [outcome for outcome in outcomes if not outcome.ok]
         assert refused
         for outcome in refused:

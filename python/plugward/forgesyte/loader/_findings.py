@@ -37,7 +37,7 @@ def model_problem(path: str | Path, read_bytes: int) -> str | None:
         return f"it has only {length} bytes"
     if blank:
         return "it holds nothing but zeros"
-    model = {"path": str(place), "format": None if _is_telling(head) else "unknown"}
+    model = {"path": str(place), "format": None if _is_telling(head) else "text"}
     return next(iter(_problems("model", models={"model": model})), None)
 
 
