@@ -40,8 +40,8 @@ class Plugin:
     name = "cross"
 
     def __init__(self):
-        names = ("echo", "told", "failed", "scalars", "others", "record", "model", "bad", "viewed", "many", "nan", "nap")
-        self.tools = {name: getattr(self, name) for name in names}
+        names = ("echo", "told", "failed", "scalars", "others", "record", "model", "bad", "viewed", "many", "nan")
+        self.tools = {name: getattr(self, name) for name in (*names, "nap")}
         schema = {"type": "object", "properties": {"x": {"type": "number", "minimum": 0}}}
         self.tools["checked"] = {"handler": self.echo, "input_schema": schema}
         self.tools["promised"] = {"handler": self.nan, "output_schema": {"type": "integer"}}

@@ -54,7 +54,10 @@ impl Told {
         }
         // What the other end of the pipe says of times is about our frames, not about the file.
         let bad = matches!(level, "error" | "fatal" | "panic") && !who.contains("image2pipe");
-        if bad && self.complaints.len() < LINES {
+        // A decoder that made up part of a frame calls that no error.
+        let made_up = level == "warning" && words.contains("corrupt decoded frame")
+            || !who.trim().is_empty() && words.trim().starts_with("concealing ");
+        if (bad || made_up) && self.complaints.len() < LINES {
             self.complaints.push(words.trim().to_owned());
         }
         if !line.is_empty() {
@@ -201,6 +204,10 @@ mod tests {
         assert_eq!(told.complaints, Vec::<String>::new());
         told.hear("[in#0/matroska,webm @ 0x5] [error] File ended prematurely");
         assert_eq!(told.complaints, ["File ended prematurely"]);
+        told.hear("[info]     title           : concealing 3 errors");
+        told.hear("[h264 @ 0x5] [info] concealing 548 DC, 548 AC, 548 MV errors in B frame");
+        told.hear("[vist#0:0/h264 @ 0x5] [dec:h264 @ 0x6] [warning] corrupt decoded frame");
+        assert_eq!(told.complaints.len(), 3);
     }
 
     #[test]
