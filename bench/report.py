@@ -20,6 +20,7 @@ goals, and the figure is scaled by the reference measured here.
 def write(rows: list[Row], machine: dict[str, str], folder: Path = HERE) -> None:
     """Write both files."""
     data = {"machine": machine, "rows": [row.to_dict() for row in rows]}
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
     (folder / "RESULTS.md").write_text(markdown(rows, machine))
 

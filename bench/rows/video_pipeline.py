@@ -89,7 +89,7 @@ def run(effort: Effort) -> Row:
         clip, frames = make_clip(Path(folder))
         model, sha256 = large_model(Path(folder))
         for name, changed in (("small", None), ("large", {"path": str(model), "sha256": sha256})):
-            measure(row, name, changed, clip, frames, max(5, effort.rounds // 4), Path(folder))
+            measure(row, name, changed, clip, frames, max(3, effort.rounds // 5), Path(folder))
     return row
 
 
@@ -115,7 +115,7 @@ def make_clip(folder: Path) -> tuple[Path, int]:
     path = folder / "clip.mp4"
     scale = ["-vf", "scale=1920:1080", "-c:v", "libx264", "-crf", "23", "-pix_fmt", "yuv420p"]
     subprocess.run([program(), "-v", "error", "-i", str(CLIP), *scale, str(path)], check=True)
-    return path, json.loads((PLUGIN / "examples" / "clip.json").read_text())["frames"]
+    return path, len(json.loads((PLUGIN / "examples" / "clip.json").read_text())["frames"])
 
 
 def large_model(folder: Path) -> tuple[Path, str]:
