@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import plugward
-from tests.videotracker.support import PLUGIN, ROOT, Load, ffmpeg
+from tests.videotracker.support import PLUGIN, ROOT, Load, made
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -245,15 +245,6 @@ def png(width: int, height: int) -> bytes:
     rows = zlib.compress(bytes((width * 3 + 1) * height))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
-def made(path: Path, *args: str) -> Path:
-    """A video that ffmpeg makes."""
-    program = ffmpeg()
-    if program is None:
-        pytest.skip("no ffmpeg")
-    subprocess.run([program, "-v", "error", "-y", *args, str(path)], check=True, timeout=60)
-    return path
 
 
 def test_videos_that_are_none(load: Load, tmp_path: Path, clip: Path) -> None:
