@@ -9,10 +9,11 @@ import importlib.machinery
 import importlib.metadata
 import importlib.util
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 Foreign = tuple[Sequence[str], Mapping[str, str], str]
 """Import path, marker variables and version of another interpreter."""
+State = tuple[str, frozenset[tuple[str, int, int, int]]]
+"""A folder of metadata, and its files."""
+_read_before: dict[State, Installed] = {}
+"""A restart asks again for what seldom changes, and a large package takes milliseconds to read."""
+MOST_KNOWN = 1024
 SUFFIXES = (".py", ".so", ".pyd")
 
 
@@ -40,6 +46,7 @@ class Installed:
     extras: set[str] = field(default_factory=set)
     modules: list[str] = field(default_factory=list)
     origin: str | None = None
+    editable: bool = False
     broken: str | None = None
     """Why it is there in name only."""
 
@@ -125,22 +132,14 @@ class Environment:
 
     def _read(self, name: str, distribution: importlib.metadata.Distribution) -> Installed:
         try:
-            if not any(map(distribution.read_text, ("METADATA", "PKG-INFO", ""))):
-                return Installed(name, broken="its metadata file is missing or empty")
-            metadata = distribution.metadata
-            found = Installed(
-                (metadata.get_all("Name") or [name])[0],
-                (metadata.get_all("Version") or [None])[0],
-                list(distribution.requires or ()),
-                set(metadata.get_all("Provides-Extra") or ()),
-                _modules(distribution),
-            )
-            editable, found.origin = _origin(distribution)
+            found = _parsed(name, distribution)
         except Exception as error:  # noqa: BLE001 (the files of a damaged installation hold anything)
             return Installed(name, broken=f"its metadata cannot be read: {error}")
+        if found.broken is not None:
+            return found
         if not found.version:
             found.broken = "its metadata names no version"
-        elif found.modules and not editable and not any(map(self.holds, found.modules)):
+        elif found.modules and not found.editable and not any(map(self.holds, found.modules)):
             found.broken = f"its metadata is there, but none of its modules is ({', '.join(found.modules)})"
         return found
 
@@ -157,6 +156,47 @@ class Environment:
         """What to import of a distribution."""
         guess = re.sub(r"[-.]", "_", found.name)
         return found.modules or [name for name in dict.fromkeys((guess, guess.lower())) if self.holds(name)][:1]
+
+
+def _parsed(name: str, distribution: importlib.metadata.Distribution) -> Installed:
+    """What its files say; they are read again when one of them has changed."""
+    key = _state(distribution)
+    known = _read_before.get(key) if key is not None else None
+    if known is None:
+        known = _from_files(name, distribution)
+        if key is not None:
+            if len(_read_before) >= MOST_KNOWN:
+                _read_before.clear()
+            _read_before[key] = known
+    return replace(known)
+
+
+def _from_files(name: str, distribution: importlib.metadata.Distribution) -> Installed:
+    if not any(map(distribution.read_text, ("METADATA", "PKG-INFO", ""))):
+        return Installed(name, broken="its metadata file is missing or empty")
+    metadata = distribution.metadata
+    editable, origin = _origin(distribution)
+    return Installed(
+        (metadata.get_all("Name") or [name])[0],
+        (metadata.get_all("Version") or [None])[0],
+        list(distribution.requires or ()),
+        set(metadata.get_all("Provides-Extra") or ()),
+        _modules(distribution),
+        origin,
+        editable,
+    )
+
+
+def _state(distribution: importlib.metadata.Distribution) -> State | None:
+    """Which files it has, and when they were changed; nothing where they do not lie in a folder of its own."""
+    place = getattr(distribution, "_path", None)
+    if not isinstance(place, Path):
+        return None
+    try:
+        found = [(entry.name, entry.stat()) for entry in os.scandir(place)]
+    except OSError:
+        return None
+    return str(place), frozenset((name, at.st_mtime_ns, at.st_size, at.st_ino) for name, at in found)
 
 
 def _holds(folder: Path, module: str) -> bool:

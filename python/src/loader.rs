@@ -19,6 +19,7 @@ use plugward_core::sandbox::ThreadHost;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::any::Any;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,31 @@ impl Loader for PythonLoader {
     fn thread_host(&self) -> Option<Arc<dyn ThreadHost>> {
         Some(Arc::new(PythonThreads))
     }
+
+    /// The import path and the interpreter's own folders.
+    fn code(&self) -> Vec<PathBuf> {
+        let found = Python::try_attach(|py| import_path(py).unwrap_or_default());
+        found.unwrap_or_default()
+    }
+}
+
+fn import_path(py: Python<'_>) -> PyResult<Vec<PathBuf>> {
+    let sys = py.import("sys")?;
+    let mut found: Vec<PathBuf> = Vec::new();
+    for prefix in ["prefix", "base_prefix", "exec_prefix", "base_exec_prefix"] {
+        found.push(sys.getattr(prefix)?.extract()?);
+    }
+    // What is no text in it, the import system does not look at either.
+    let path = sys.getattr("path")?.try_iter()?.filter_map(Result::ok);
+    found.extend(path.filter_map(|entry| entry.extract::<PathBuf>().ok()));
+    let package = py.import("plugward")?.getattr("__path__")?;
+    found.extend(
+        package
+            .try_iter()?
+            .filter_map(|entry| entry.ok()?.extract().ok()),
+    );
+    found.retain(|path| !path.as_os_str().is_empty());
+    Ok(found)
 }
 
 impl PythonLoader {

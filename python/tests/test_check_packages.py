@@ -48,6 +48,20 @@ def test_versions(site: SiteFolder) -> None:
     assert [one["ok"] for one in checked("alpha", "beta", "alpha>9")] == [True, False, False], "all findings are told"
 
 
+def test_what_changes_on_the_disk_is_seen_by_the_next_check(site: SiteFolder) -> None:
+    info = site.add("alpha", "2.5")
+    only(checked("alpha>=3"), "PW-PKG-002", "2.5")
+    metadata = (info / "METADATA").read_text()
+    (info / "METADATA").write_text(metadata.replace("2.5", "3.5"))
+    fine(checked("alpha>=3"))
+    (info / "METADATA").write_text("")
+    only(checked("alpha>=3"), "PW-PKG-006", "missing or empty")
+    (info / "METADATA").write_text(metadata)
+    only(checked("alpha>=3"), "PW-PKG-002", "2.5")
+    shutil.rmtree(site.path / "alpha")
+    only(checked("alpha"), "PW-PKG-006", "none of its modules")
+
+
 def test_a_pre_release_that_is_installed_counts(site: SiteFolder) -> None:
     site.add("alpha", "3.0rc1")
     fine(checked("alpha>=2"))

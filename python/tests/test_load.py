@@ -347,11 +347,11 @@ def test_packages_are_checked_in_depth(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def codes(*wanted: str, python: str | None = None) -> list[str | None]:
-        return [told[2] for told in check(wanted, python)]
+        return [told[3] for told in check(wanted, python)]
 
     assert codes("pk_middle") == [None]
     assert codes("pk_top") == ["PW-PKG-003"]
-    assert "pk_top -> pk_middle -> pk_bottom" in check(["pk_top"], None)[0][3]
+    assert "pk_top -> pk_middle -> pk_bottom" in check(["pk_top"], None)[0][4]
     assert codes("pk_middle[extra]") == ["PW-PKG-003"]
     assert codes("pk-bottom>=2") == ["PW-PKG-002"]
     assert codes("pk_bottom; python_version < '3'") == [None]

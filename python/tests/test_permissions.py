@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import plugward
+from python.tests.site_folder import SiteFolder
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="worker processes are Linux only")
 
@@ -107,6 +108,17 @@ def test_files(tries: Callable[..., plugward.Runtime], outside: Path) -> None:
     refused(outcome, "PW-PERM-002", "permissions.write")
     assert (outcome.error_type, outcome.error) == ("RuntimeError", "no cache")
     assert "tries.py" in (outcome.traceback or "")
+
+
+def test_where_reading_is_held_packages_are_still_found(
+    tries: Callable[..., plugward.Runtime], outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SiteFolder(tmp_path / "site").add("of_the_host", code="import plugward._attempt, dis\nVALUE = 7")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    setting = "import numpy, of_the_host; assert numpy.ones(2).sum() == 2 and of_the_host.VALUE == 7"
+    rt = tries(setting, permissions={"read": ["data"]})
+    assert rt.state("tries") == "INITIALIZED", rt.health()
+    refused(rt.call("tries", "reads", {"path": str(outside / "file")}), "PW-PERM-001", "permissions.read")
 
 
 def test_the_network(tries: Callable[..., plugward.Runtime]) -> None:

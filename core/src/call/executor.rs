@@ -10,6 +10,7 @@ use crate::sandbox::ThreadHost;
 use plugward_abi::DType;
 use serde_json::Value;
 use std::any::Any;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
@@ -265,6 +266,12 @@ pub trait Loader: Send + Sync + 'static {
     /// What `work` answers, or why it could not run.
     fn confined(&self, work: Confine) -> Result<Value> {
         work()
+    }
+
+    /// Where what runs its plugins finds modules and packages: a plugin may always read there. Worker
+    /// processes ask this, before they confine themselves.
+    fn code(&self) -> Vec<PathBuf> {
+        Vec::new()
     }
 
     /// Whether its plugins run in processes of their own.

@@ -171,7 +171,16 @@ impl Shared {
             }
             if self.queue.is_empty() {
                 std::thread::park();
+                self.nap();
             }
+        }
+    }
+
+    /// Whoever wrote has an answer to give first, and often more to write: a sink may hold the
+    /// interpreter's lock that its caller waits for.
+    fn nap(&self) {
+        if !self.closed.load(Ordering::Acquire) {
+            std::thread::sleep(NAP);
         }
     }
 

@@ -19,13 +19,7 @@ const SYSTEM: &[&str] = &[
 /// Folders of the system beside those; nobody means one of them as a whole.
 const WIDE: &[&str] = &["/", "/boot", "/home", "/root", "/var"];
 /// Variables that name folders of code.
-const OF_CODE: &[&str] = &[
-    "VIRTUAL_ENV",
-    "PLUGWARD_PATH",
-    "PYTHONPATH",
-    "LD_LIBRARY_PATH",
-    "NODE_PATH",
-];
+const OF_CODE: &[&str] = &["VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH", "NODE_PATH"];
 
 /// A path as the manifest writes it: relative to the manifest's folder.
 pub(crate) fn resolved(manifest: &Manifest, written: impl AsRef<Path>) -> PathBuf {
@@ -79,10 +73,11 @@ pub(crate) fn executable_variable(name: &str) -> String {
 }
 
 /// Everything that it may read where `permissions.read` names paths; for the worker, whose program
-/// and environment count.
+/// and environment count. `code`: where what runs the plugin finds its modules.
 #[cfg(target_os = "linux")]
-pub(crate) fn readable(manifest: &Manifest) -> Vec<PathBuf> {
+pub(crate) fn readable(manifest: &Manifest, code: &[PathBuf]) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
+    paths.extend_from_slice(code);
     let read = &manifest.permissions.read;
     paths.extend(read.iter().map(|p| resolved(manifest, p)));
     paths.extend(own(manifest));

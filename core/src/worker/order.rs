@@ -29,6 +29,9 @@ pub(super) struct Order {
     pub(super) default_memory_mb: Option<u64>,
     /// Names of the host's environment variables that the plugin does not see.
     pub(super) withheld: Vec<String>,
+    /// Where the worker's interpreter finds modules; the worker itself knows.
+    #[serde(skip)]
+    pub(super) code: Vec<PathBuf>,
 }
 
 impl Order {
@@ -49,6 +52,7 @@ impl Order {
             held,
             default_memory_mb: None,
             withheld: permissions::withheld(manifest),
+            code: Vec::new(),
         }
     }
 

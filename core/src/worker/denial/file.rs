@@ -161,7 +161,7 @@ impl Roots {
     }
 
     fn readable(order: &Order) -> Self {
-        Self::of(readable(&order.manifest))
+        Self::of(readable(&order.manifest, &order.code))
     }
 
     fn of(paths: Vec<PathBuf>) -> Self {

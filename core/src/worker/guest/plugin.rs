@@ -36,7 +36,8 @@ impl Plugin {
             Error::new(Code::WorkerProtocol).with_message(format!("the load order: {e}"))
         };
         let body = request.parts.body(request.slot);
-        let order = Order::read(&body).map_err(|e| garbled(&e))?;
+        let mut order = Order::read(&body).map_err(|e| garbled(&e))?;
+        order.code = guest.loader.code();
         let manifest = order.manifest.clone();
         if manifest.permissions.subprocess {
             let host = guest.segment.header().host_pid.load(Ordering::Relaxed);

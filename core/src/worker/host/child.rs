@@ -17,6 +17,15 @@ pub(super) struct Exit {
     pub(super) signal: Option<i32>,
 }
 
+impl Exit {
+    pub(super) fn by_signal(signal: i32) -> Self {
+        Self {
+            status: None,
+            signal: Some(signal),
+        }
+    }
+}
+
 /// Why the host killed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reason {

@@ -1,9 +1,8 @@
 //! A living worker and the lanes to it.
 
+use super::cancel::Lanes;
 use super::cgroup::Cgroup;
-use super::child::{Child, Exit, Reason};
-use super::death::Death;
-use super::dying::is_dying;
+use super::child::{Child, Reason};
 use super::lease::{self, Held};
 use super::memory;
 use super::pool::{Frame, Pool};
@@ -11,7 +10,7 @@ use super::reaper::Reaper;
 use super::scratch::Scratch;
 use super::tail::Tail;
 use super::watch::{Most, Watch};
-use crate::call::{Args, DeathNotice, Fault, Interruption, OwnedTensor, Reply};
+use crate::call::{Args, DeathNotice, Fault, OwnedTensor, Reply};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Limits;
 use crate::platform::fork_epoch;
@@ -22,36 +21,13 @@ use crate::worker::wire::{
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-/// How long a cancelled call may take to end before it is ended by force.
-pub(super) const CANCEL_GRACE: Duration = Duration::from_secs(1);
-/// How long a worker that is asked to end may take.
-const GRACE: Duration = Duration::from_secs(1);
-/// How long the end of a process is waited for once its thread has ended.
-const DYING: Duration = Duration::from_millis(100);
-/// How long after it was killed as well.
-const KILLED: Duration = Duration::from_secs(2);
+use std::time::Instant;
 
 /// Memory that a call looks at.
 #[allow(dead_code, reason = "held, not looked at")]
-enum Holding {
+pub(super) enum Holding {
     Frame(Frame),
     Lease(Arc<Held>),
-}
-
-struct Lanes {
-    free: Vec<u32>,
-    /// Cancelled calls that are past their grace, while others run beside them.
-    stuck: Vec<Stuck>,
-}
-
-/// A cancelled call that would not end.
-struct Stuck {
-    number: u32,
-    tool: String,
-    /// Whether somebody takes its answer; else its lane is free once it is there.
-    watched: bool,
 }
 
 /// A living worker and the lanes to it.
@@ -60,22 +36,22 @@ pub(super) struct Link {
     pub(super) child: Arc<Child>,
     pub(super) tail: Arc<Tail>,
     pub(super) limits: Limits,
-    memory: Option<Most>,
+    pub(super) memory: Option<Most>,
     /// Threads that it had before it knew its plugin.
     threads: Arc<AtomicU64>,
     pub(super) reaper: Arc<Reaper>,
     pub(super) segment: Arc<Segment>,
     pub(super) pool: Arc<Pool>,
-    lanes: Mutex<Lanes>,
+    pub(super) lanes: Mutex<Lanes>,
     /// What the call on each lane must not lose before it ends.
-    held: Vec<Mutex<Vec<Holding>>>,
-    in_flight: AtomicU32,
-    dead: AtomicBool,
-    told: AtomicBool,
-    on_death: DeathNotice,
-    forks: u32,
+    pub(super) held: Vec<Mutex<Vec<Holding>>>,
+    pub(super) in_flight: AtomicU32,
+    pub(super) dead: AtomicBool,
+    pub(super) told: AtomicBool,
+    pub(super) on_death: DeathNotice,
+    pub(super) forks: u32,
     pub(super) scratch: Scratch,
-    cgroup: Option<Cgroup>,
+    pub(super) cgroup: Option<Cgroup>,
 }
 
 /// One request, whatever its kind.
@@ -231,77 +207,6 @@ impl Link {
         self.ended(answer)
     }
 
-    /// The caller wants no more of the call: it has a moment to end, and then is ended.
-    fn cancelled(&self, number: u32, lane: &Lane, request: &Request<'_>) -> Fault {
-        self.cancel(lane);
-        let grace = Instant::now() + CANCEL_GRACE;
-        let late = request.deadline.filter(|at| *at <= grace);
-        match self.wait(lane, &|_, _| true, Some(late.unwrap_or(grace))) {
-            Ok(true) => match self.answered(number, lane) {
-                Err(fault @ Fault::Crashed { .. }) => fault,
-                _ => Fault::Cancelled,
-            },
-            Ok(false) if late.is_some() => self.unended(request.tool),
-            Ok(false) if self.overdue(number, request.tool, false) => self.unended(request.tool),
-            Ok(false) => Fault::Cancelled,
-            Err(fault) => fault,
-        }
-    }
-
-    /// Tells the worker that nobody wants the answer of the call on `lane`.
-    pub(super) fn cancel(&self, lane: &Lane) {
-        lane.cancel.store(1, Ordering::SeqCst);
-        let cancels = &self.segment.header().cancels;
-        cancels.fetch_add(1, Ordering::SeqCst);
-        futex::wake(cancels);
-    }
-
-    /// The cancelled call on `number` is past its grace: the process ends as soon as there are only
-    /// such calls in it. True when that is now.
-    pub(super) fn overdue(&self, number: u32, tool: &str, watched: bool) -> bool {
-        let mut lanes = self.lanes.lock();
-        lanes.stuck.push(Stuck {
-            number,
-            tool: tool.to_owned(),
-            watched,
-        });
-        self.end_stuck(&mut lanes)
-    }
-
-    /// With the lanes locked: whoever takes one later finds the process dead, and was never begun.
-    fn end_stuck(&self, lanes: &mut Lanes) -> bool {
-        self.reclaim(lanes);
-        let used = self.segment.shape().lanes as usize - lanes.free.len();
-        let alone = used == lanes.stuck.len() && !lanes.stuck.iter().any(|s| self.has_answer(s));
-        let Some(first) = lanes.stuck.first().filter(|_| alone) else {
-            return false;
-        };
-        self.child.kill(Reason::Cancelled(first.tool.clone()));
-        true
-    }
-
-    fn has_answer(&self, stuck: &Stuck) -> bool {
-        self.segment.lane(stuck.number).word.load(Ordering::Acquire) == ANSWERED
-    }
-
-    /// Frees the lanes whose answers nobody takes.
-    fn reclaim(&self, lanes: &mut Lanes) {
-        let over = |s: &mut Stuck| !s.watched && self.has_answer(s);
-        for stuck in lanes.stuck.extract_if(.., over) {
-            self.held[stuck.number as usize].lock().clear();
-            lanes.free.push(stuck.number);
-        }
-    }
-
-    /// Ends the process of a cancelled call of `tool` that did not end.
-    pub(super) fn unended(&self, tool: &str) -> Fault {
-        self.child.kill(Reason::Cancelled(tool.to_owned()));
-        Fault::Crashed {
-            error: self.death(None),
-            entered: true,
-        }
-    }
-
     /// Writes a call into a free lane and wakes the worker. [`Link::ended`] must follow.
     pub(super) fn begin(&self, request: &Request<'_>) -> std::result::Result<u32, Fault> {
         let number = self.take_lane().map_err(Fault::NotStarted)?;
@@ -438,7 +343,7 @@ impl Link {
     }
 
     /// Sleeps until the answer is there, the worker has died, or it is `until`: false.
-    fn wait(
+    pub(super) fn wait(
         &self,
         lane: &Lane,
         progress: &(dyn Fn(u64, u64) -> bool + Sync),
@@ -472,16 +377,6 @@ impl Link {
         match turned.is_ok() && self.dead.load(Ordering::SeqCst) {
             true => Err(self.crashed(lane)),
             false => Ok(()),
-        }
-    }
-
-    /// A call of `tool` is past its deadline: its process ends.
-    pub(super) fn overstayed(&self, tool: &str) -> Fault {
-        self.child.kill(Reason::Deadline(tool.to_owned()));
-        self.pool.end();
-        Fault::Deadline {
-            limit: Duration::ZERO,
-            how: Interruption::Killed,
         }
     }
 
@@ -526,101 +421,6 @@ impl Link {
             lanes.stuck.retain(|s| s.number != number);
             self.end_stuck(&mut lanes);
         }
-    }
-
-    /// The kernel or the reaper wrote that the lane's thread has ended. The process usually ends
-    /// with it; where it does not, it is killed: one thread short it serves nobody.
-    pub(super) fn crashed(&self, lane: &Lane) -> Fault {
-        let mut exit = self.child.wait(Instant::now() + DYING);
-        if exit.is_none() && is_dying(self.child.pid()) {
-            exit = self.child.wait(Instant::now() + KILLED);
-        }
-        if exit.is_none() {
-            self.child.kill(Reason::Thread);
-            exit = self.child.wait(Instant::now() + KILLED);
-        }
-        self.pool.end();
-        let entered = lane.entered.load(Ordering::Relaxed) != 0;
-        Fault::Crashed {
-            error: self.death(exit),
-            entered,
-        }
-    }
-
-    fn death(&self, exit: Option<Exit>) -> Error {
-        let exit = exit.or_else(|| self.child.try_reap());
-        let words = self.tail.last_words();
-        let death = Death {
-            plugin: &self.plugin,
-            pid: self.child.pid(),
-            exit,
-            reason: self.child.reason(),
-            limits: &self.limits,
-            memory: self.memory,
-            starved: self.cgroup.as_ref().is_some_and(Cgroup::ran_out_of_memory),
-            crash: &self.segment.header().crash,
-            words,
-            dump: self.tail.dump(),
-        };
-        death.to_error()
-    }
-
-    /// On the reaper's thread, once the process was reaped.
-    fn died(&self) {
-        self.dead.store(true, Ordering::SeqCst);
-        self.pool.end();
-        futex::wake(&self.segment.header().phase);
-        for number in 0..self.segment.shape().lanes {
-            let word = &self.segment.lane(number).word;
-            // An answer that was given before the end is still good.
-            let _ = word.try_update(Ordering::SeqCst, Ordering::SeqCst, |w| {
-                (w != ANSWERED).then_some(DIED)
-            });
-            futex::wake(word);
-        }
-        self.tell_if_dead();
-    }
-
-    /// A death that no caller sees must still end the generation.
-    fn tell_if_dead(&self) {
-        let unseen = self.dead.load(Ordering::SeqCst)
-            && self.in_flight.load(Ordering::SeqCst) == 0
-            && self
-                .child
-                .reason()
-                .is_none_or(|reason| reason.is_a_limit() || matches!(reason, Reason::Cancelled(_)));
-        if unseen && !self.told.swap(true, Ordering::SeqCst) {
-            self.on_death.tell(&self.death(None));
-        }
-    }
-
-    /// Asks the worker to end in good order; it is killed where it does not in time.
-    pub(super) fn end(&self) {
-        // In a forked child the worker is the parent's.
-        if self.forks != fork_epoch() {
-            return;
-        }
-        self.told.store(true, Ordering::SeqCst);
-        // The reaper may come later than the next call: leases end now.
-        self.pool.end();
-        if self.dead.load(Ordering::SeqCst) {
-            return;
-        }
-        let main = {
-            let mut lanes = self.lanes.lock();
-            let at = lanes.free.iter().position(|n| *n == 0);
-            at.map(|at| lanes.free.swap_remove(at))
-        };
-        if let Some(number) = main {
-            let lane = self.segment.lane(number);
-            lane.op.store(Op::Stop as u32, Ordering::Relaxed);
-            lane.word.store(
-                wire::busy(lane.tid.load(Ordering::Relaxed)),
-                Ordering::SeqCst,
-            );
-            futex::wake(&lane.word);
-        }
-        self.reaper.end(Arc::clone(&self.child), GRACE);
     }
 }
 

@@ -1,11 +1,13 @@
 //! The host's side of worker processes.
 
+mod cancel;
 mod cgroup;
 mod checkpoint;
 mod child;
 mod death;
 mod dump;
 mod dying;
+mod ending;
 mod executor;
 mod fork_server;
 mod fork_servers;

@@ -32,7 +32,15 @@ struct Watched {
     tail: Arc<Tail>,
     on_exit: Option<OnExit>,
     watch: Option<Watch>,
+    /// When its pipe, which had little to tell, is listened to again.
+    rest: Option<Instant>,
 }
+
+/// How long a pipe is left alone after a small piece. Waking this thread across processors costs a
+/// writer many times what a write does, and a traceback is a hundred of them.
+const REST: Duration = Duration::from_millis(2);
+/// Of a piece larger than this the rest is read at once: the pipe holds little more.
+const MUCH: usize = 16 << 10;
 
 struct Shared {
     commands: Mutex<Vec<Command>>,
@@ -45,6 +53,7 @@ pub(super) struct Reaper(Arc<Shared>);
 
 const WAKE: u64 = 0;
 const PIPE: u64 = 1;
+const ONCE: EventFlags = EventFlags::IN.union(EventFlags::ONESHOT);
 
 fn thread_error(e: impl std::fmt::Display) -> Error {
     Error::new(Code::RuntimeThread).with_cause(e.to_string())
@@ -99,6 +108,7 @@ impl Reaper {
             tail,
             on_exit,
             watch,
+            rest: None,
         }));
     }
 
@@ -159,6 +169,7 @@ impl Loop {
         let due = self.to_kill.iter().map(|(at, _)| *at);
         let left = due
             .chain(looks.map(|w| w.next))
+            .chain(self.watched.values().filter_map(|w| w.rest))
             .min()
             .map(|at| at.saturating_duration_since(Instant::now()));
         // epoll counts milliseconds and rounds down: one more, so that what is due is past.
@@ -195,7 +206,7 @@ impl Loop {
         let seen = epoll::add(epoll, watched.child.pidfd(), data(0), EventFlags::IN);
         watched
             .tail
-            .with_fd(|fd| epoll::add(epoll, fd, data(PIPE), EventFlags::IN))
+            .with_fd(|fd| epoll::add(epoll, fd, data(PIPE), ONCE))
             .ok();
         if seen.is_err() {
             // Out of memory for one more entry: an unwatched worker must not be.
@@ -238,9 +249,22 @@ impl Loop {
         let Some(watched) = self.watched.get_mut(&id) else {
             return;
         };
-        // As fast as it comes, one piece at a time: who writes a lot waits for nobody, nor do others.
-        if watched.tail.pump() == Pumped::Closed {
-            self.unpipe(id);
+        // One piece at a time: who writes a lot waits for nobody, nor do others.
+        match watched.tail.pump() {
+            Pumped::Closed => self.unpipe(id),
+            Pumped::More(bytes) if bytes >= MUCH => self.listen(id),
+            _ => watched.rest = Some(Instant::now() + REST),
+        }
+    }
+
+    /// Each event of a pipe is the last until it is listened to again.
+    fn listen(&mut self, id: u64) {
+        if let Some(watched) = self.watched.get_mut(&id) {
+            watched.rest = None;
+            let (epoll, data) = (&self.shared.epoll, EventData::new_u64(id << 1 | PIPE));
+            let _ = watched
+                .tail
+                .with_fd(|fd| epoll::modify(epoll, fd, data, ONCE));
         }
     }
 
@@ -253,6 +277,16 @@ impl Loop {
             }
             !due
         });
+        let rested = |w: &Watched| w.rest.is_some_and(|at| at <= now);
+        let rested: Vec<u64> = self
+            .watched
+            .iter()
+            .filter(|(_, w)| rested(w))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in rested {
+            self.listen(id);
+        }
         self.look_around(now);
     }
 

@@ -1,6 +1,7 @@
 //! A call in a worker that no thread waits for.
 
-use super::link::{CANCEL_GRACE, Link, news};
+use super::cancel::CANCEL_GRACE;
+use super::link::{Link, news};
 use crate::call::{Fault, Look, Reply, Underway};
 use crate::worker::wire::{ANSWERED, DIED, Lane, NOTE};
 use std::sync::Arc;
@@ -71,8 +72,8 @@ impl Underway for Running {
             let lane = self.lane();
             match seen {
                 ANSWERED => return self.done(self.link.answered(self.number, lane)),
-                // Reaped already: nothing blocks.
-                DIED if self.link.child.try_reap().is_some() => {
+                // Its end is known already: nothing blocks.
+                DIED if self.link.end_of(lane).is_some() => {
                     return self.done(Err(self.link.crashed(lane)));
                 }
                 DIED => return Look::Dying,

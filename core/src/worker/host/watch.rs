@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The shortest time between two looks.
-const SHORTEST: Duration = Duration::from_millis(50);
+const SHORTEST: Duration = Duration::from_millis(25);
 /// The longest.
 const LONGEST: Duration = Duration::from_millis(500);
 /// Looking takes at most one part in so many of the reaper's time.

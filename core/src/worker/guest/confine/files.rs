@@ -61,7 +61,10 @@ fn landlocked(order: &Order) -> Result<(bool, String), RulesetError> {
         all,
     ))?;
     if reads {
-        created = created.add_rules(path_beneath_rules(readable(&order.manifest), reading))?;
+        created = created.add_rules(path_beneath_rules(
+            readable(&order.manifest, &order.code),
+            reading,
+        ))?;
     }
     let status = created.restrict_self()?;
     let version = match status.landlock {
