@@ -6,6 +6,7 @@ Every handler is async and none blocks the event loop; none answers 500, whateve
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import APIRouter, Body, HTTPException, Request, Response
@@ -16,6 +17,7 @@ from plugward._page import page
 from plugward.errors import PlugwardError
 
 if TYPE_CHECKING:
+    from plugward._native import Outcome
     from plugward._runtime import Runtime
 
 __all__ = ["health_router", "tools_router"]
@@ -72,7 +74,8 @@ def tools_router(runtime: Runtime, *, prefix: str = "", status: StatusMode = "ok
     """Routes that run tools and restart plugins.
 
     `POST /v1/plugins/{name}/tools/{tool}/run` takes `{"args": {...}, "deadline_ms": ...}` and answers the outcome. Its
-    HTTP status is 200 also for an outcome that is not ok; with `status="map"` it is the outcome's `http_status`.
+    HTTP status is 200 also for an outcome that is not ok; with `status="map"` it is the outcome's `http_status`. Where
+    the plugin is just being restarted (`PW-SUP-002`), `Retry-After` says when to come again.
     """
     router = APIRouter(prefix=prefix, tags=["plugward tools"])
 
@@ -92,7 +95,7 @@ def tools_router(runtime: Runtime, *, prefix: str = "", status: StatusMode = "ok
             return JSONResponse({"detail": "the client has left"}, status_code=499)
         text = await _json.encode(outcome)
         code = 200 if status == "ok" else text.http_status
-        return Response(text.body, status_code=code, media_type="application/json")
+        return Response(text.body, status_code=code, media_type="application/json", headers=_headers(outcome))
 
     @router.post("/v1/plugins/{name}/restart")
     async def restart(name: str) -> Response:
@@ -104,6 +107,13 @@ def tools_router(runtime: Runtime, *, prefix: str = "", status: StatusMode = "ok
         return JSONResponse({"ok": report.ok, **report.to_dict()})
 
     return router
+
+
+def _headers(outcome: Outcome) -> dict[str, str]:
+    """`Retry-After` in whole seconds, where the error knows when it is over."""
+    details = outcome.details
+    wait = details.get("retry_after_ms") if isinstance(details, dict) else None
+    return {} if wait is None else {"Retry-After": str(max(1, math.ceil(wait / 1000)))}
 
 
 def _asked(body: dict[str, Any]) -> tuple[dict[str, Any], float | None]:

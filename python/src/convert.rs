@@ -6,11 +6,21 @@ use plugward_core::error::Error;
 use pyo3::IntoPyObjectExt;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 use serde_json::{Map, Number, Value};
 
 /// Deeper than this, data is taken for circular. What reads JSON goes to 127.
 pub(crate) const DEPTH: usize = 120;
+
+/// Any mapping as a dict: itself, where it is one.
+pub(crate) fn mapping<'py>(args: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    if let Ok(dict) = args.cast::<PyDict>() {
+        return Ok(dict.clone());
+    }
+    let dict = PyDict::new(args.py());
+    dict.update(args.cast::<PyMapping>()?)?;
+    Ok(dict)
+}
 
 /// What an object is, as far as it can be told without running any code of its own.
 pub(crate) enum Seen<'a, 'py> {

@@ -25,6 +25,7 @@ mod mailbox;
 mod manifest;
 mod meeting;
 mod names;
+mod options;
 mod outcome;
 mod pack;
 mod pending;

@@ -117,7 +117,7 @@ impl Mailbox {
         deadline_ms: Option<f64>,
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Sent> {
-        let args = args.map(crate::runtime::mapping).transpose()?;
+        let args = args.map(crate::convert::mapping).transpose()?;
         let ask = Request {
             plugin,
             tool,

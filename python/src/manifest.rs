@@ -1,7 +1,8 @@
 //! Manifests from Python: paths, dicts.
 
 use crate::convert;
-use crate::error::OrRaise;
+use crate::error::{OrRaise, exception};
+use plugward_core::error::{Code, Error};
 use plugward_core::manifest::{Isolation, Kind, Manifest, Parsed, SCHEMA, discover};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -15,6 +16,31 @@ pub(crate) fn parsed(source: &Bound<'_, PyAny>) -> PyResult<Parsed> {
     }
     let path: PathBuf = source.extract()?;
     py.detach(|| Manifest::from_path(&path)).or_raise(py)
+}
+
+/// The manifest of code in memory: `kind`, `entrypoint` and `name` need not be spelled out.
+pub(crate) fn in_memory(data: &Bound<'_, PyDict>) -> PyResult<Parsed> {
+    let py = data.py();
+    let value = convert::to_value(data.as_any()).value;
+    let name = value
+        .get("name")
+        .and_then(|n| n.as_str())
+        .unwrap_or_default()
+        .to_owned();
+    if name.is_empty() {
+        let error = Error::new(Code::ManifestMissingKey).with_message("a plugin needs a name");
+        return Err(exception(py, &error));
+    }
+    let mut whole = Manifest::host(name).to_value();
+    if let (Some(whole), Some(given)) = (whole.as_object_mut(), value.as_object()) {
+        whole.extend(
+            given
+                .iter()
+                .filter(|(_, v)| !v.is_null())
+                .map(|(k, v)| (k.clone(), v.clone())),
+        );
+    }
+    Manifest::from_value(whole).or_raise(py)
 }
 
 /// The manifest at a path, or made of a dict: `{"manifest": ..., "assumptions": [...]}`.

@@ -3,23 +3,24 @@
 use crate::call::{self, Request};
 use crate::check::PythonSurroundings;
 use crate::convert;
-use crate::error::{OrRaise, exception};
+use crate::error::OrRaise;
 use crate::executor::PythonExecutor;
 use crate::interrupt::{self, Interrupts};
 use crate::loader::PythonLoader;
 use crate::log::LoggingSink;
-use crate::names;
+use crate::options::{options, seconds};
 use crate::outcome::Outcome;
 use crate::pending::{Begun, PendingCall};
 use crate::report::LoadReport;
 use crate::thread::PythonThreads;
+use crate::{manifest, names};
+use plugward_core::Runtime as Core;
 use plugward_core::error::{Code, Error};
 use plugward_core::lifecycle::{Event, State};
-use plugward_core::manifest::{Kind, Manifest, Parsed};
+use plugward_core::manifest::Kind;
 use plugward_core::sandbox::Pool;
-use plugward_core::{Runtime as Core, RuntimeOptions};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyMapping, PyString};
+use pyo3::types::{PyDict, PyString};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -64,41 +65,6 @@ impl Runtime {
         // After a fork any lock may be held for ever by a thread that stayed in the parent.
         self.core.is_foreign()
     }
-}
-
-fn seconds(py: Python<'_>, name: &str, value: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(value).map_err(|_| {
-        let text = format!("{name} must be a number of seconds, not {value}");
-        exception(py, &Error::new(Code::RuntimeOption).with_message(text))
-    })
-}
-
-fn options(
-    py: Python<'_>,
-    audit: Option<&Bound<'_, PyAny>>,
-    lock_timeout: f64,
-    load_timeout: f64,
-    default_deadline_ms: Option<f64>,
-    log_queue: usize,
-    drain_timeout: f64,
-) -> PyResult<RuntimeOptions> {
-    if audit.is_some() {
-        let error = Error::new(Code::RuntimeOption)
-            .with_message("audit: this build has no audit log")
-            .with_remedy("leave audit out; faults and restarts are in the log and in health");
-        return Err(exception(py, &error));
-    }
-    let deadline = default_deadline_ms
-        .map(|ms| seconds(py, "default_deadline_ms", ms / 1e3))
-        .transpose()?;
-    Ok(RuntimeOptions {
-        lock_timeout: seconds(py, "lock_timeout", lock_timeout)?,
-        load_timeout: seconds(py, "load_timeout", load_timeout)?,
-        drain_timeout: seconds(py, "drain_timeout", drain_timeout)?,
-        default_deadline: deadline,
-        log_queue,
-        ..RuntimeOptions::default()
-    })
 }
 
 #[pymethods]
@@ -178,7 +144,7 @@ impl Runtime {
             Some(given) => Some(match given.cast::<PyDict>() {
                 Ok(dict) => dict,
                 Err(_) => {
-                    owned = mapping(given)?;
+                    owned = convert::mapping(given)?;
                     &owned
                 }
             }),
@@ -204,7 +170,7 @@ impl Runtime {
         deadline_ms: Option<f64>,
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Begun> {
-        let args = args.map(mapping).transpose()?;
+        let args = args.map(convert::mapping).transpose()?;
         let ask = Request {
             plugin,
             tool,
@@ -262,7 +228,7 @@ impl Runtime {
         source: Option<Py<PyAny>>,
         manifest: &Bound<'_, PyDict>,
     ) -> PyResult<LoadReport> {
-        let parsed = in_memory(manifest)?;
+        let parsed = manifest::in_memory(manifest)?;
         let Some(source) = source else {
             return Ok(py.detach(|| self.core.load(parsed)).into());
         };
@@ -278,7 +244,7 @@ impl Runtime {
         source: Py<PyAny>,
         manifest: &Bound<'_, PyDict>,
     ) -> PyResult<LoadReport> {
-        let parsed = in_memory(manifest)?;
+        let parsed = manifest::in_memory(manifest)?;
         let loader = Arc::new(PythonLoader::new(source, self.load_timeout));
         py.detach(|| self.core.reload_with(parsed, loader))
             .map(LoadReport::from)
@@ -554,38 +520,4 @@ impl Runtime {
             }
         })
     }
-}
-
-pub(crate) fn mapping<'py>(args: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
-    if let Ok(dict) = args.cast::<PyDict>() {
-        return Ok(dict.clone());
-    }
-    let dict = PyDict::new(args.py());
-    dict.update(args.cast::<PyMapping>()?)?;
-    Ok(dict)
-}
-
-/// The manifest of code in memory: `kind`, `entrypoint` and `name` need not be spelled out.
-fn in_memory(data: &Bound<'_, PyDict>) -> PyResult<Parsed> {
-    let py = data.py();
-    let value = convert::to_value(data.as_any()).value;
-    let name = value
-        .get("name")
-        .and_then(|n| n.as_str())
-        .unwrap_or_default()
-        .to_owned();
-    if name.is_empty() {
-        let error = Error::new(Code::ManifestMissingKey).with_message("a plugin needs a name");
-        return Err(exception(py, &error));
-    }
-    let mut whole = Manifest::host(name).to_value();
-    if let (Some(whole), Some(given)) = (whole.as_object_mut(), value.as_object()) {
-        whole.extend(
-            given
-                .iter()
-                .filter(|(_, v)| !v.is_null())
-                .map(|(k, v)| (k.clone(), v.clone())),
-        );
-    }
-    Manifest::from_value(whole).or_raise(py)
 }

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import enum
+import json
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -151,6 +152,31 @@ async def test_restart(runtime: Runtime, client: httpx.AsyncClient) -> None:
     assert reply.status_code == 200
     assert (reply.json()["state"], reply.json()["generation"]) == ("INITIALIZED", 2)
     assert (await client.post("/v1/plugins/nobody/restart")).status_code == 404
+
+
+CRASHES = """
+import os
+class Plugin:
+    def __init__(self): self.tools = {"crash": os.abort}
+"""
+
+
+async def test_a_client_is_told_when_to_come_again(runtime: Runtime, tmp_path: Path) -> None:
+    (tmp_path / "crashes.py").write_text(CRASHES)
+    manifest = {"name": "p", "kind": "python", "entrypoint": "crashes.py:Plugin", "isolation": "process"}
+    manifest["restart"] = {"backoff_ms": [20_000, 30_000]}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    (report,) = await asyncio.to_thread(runtime.load, tmp_path)
+    assert report.ok, report.error
+    transport = httpx.ASGITransport(app=app(runtime, status="map"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://host") as client:
+        died = await client.post("/v1/plugins/p/tools/crash/run", json={})
+        assert (died.json()["code"], "retry-after" in died.headers) == ("PW-WORKER-004", False)
+        refused = await client.post("/v1/plugins/p/tools/crash/run", json={})
+    assert (refused.status_code, refused.json()["code"]) == (503, "PW-SUP-002")
+    wait = refused.json()["details"]["retry_after_ms"]
+    assert 10 <= int(refused.headers["retry-after"]) <= 30, refused.headers
+    assert 0 <= int(refused.headers["retry-after"]) * 1000 - wait < 1000
 
 
 async def test_a_client_that_leaves_cancels_the_call(runtime: Runtime) -> None:

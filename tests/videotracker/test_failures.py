@@ -327,7 +327,7 @@ def test_an_annotated_video_goes_only_where_it_may(load: Load, clip: Path, tmp_p
     rt = load()
     target = tmp_path / "elsewhere.mp4"
     answer = call(rt, "video_ball_detection", video_path=str(clip), annotated=True, output_path=str(target))
-    assert not answer["ok"] and answer["code"] == "PW-VIDEO-015", answer
+    assert answer["code"] == "PW-PERM-002" and str(target) in answer["error"], answer
     assert "permissions.write" in answer["remedy"]
     assert not target.exists()
 
@@ -509,8 +509,8 @@ def test_it_can_be_held_to_its_models_and_one_folder(load: Load, clip: Path, fra
         ("video_ball_detection", {"video_path": str(others / "clip.mp4")}),
     ):
         answer = call(rt, tool, **args)
-        assert not answer["ok"], answer
-        assert "denied" in answer["error"] or "permissions.read" in str(answer), answer
+        assert answer["code"] == "PW-PERM-001", answer
+        assert f'add "{args.popitem()[1]}" to permissions.read' in answer["remedy"], answer
     good(rt, ours / "frame.png")
 
 

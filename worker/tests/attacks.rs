@@ -211,6 +211,7 @@ fn corners_of_the_kernel() {
         "by_io_uring",
         "user_namespace",
         "clone_namespace",
+        "child_of_host",
         "change_personality",
         "add_key",
     ] {

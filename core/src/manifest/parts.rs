@@ -177,7 +177,8 @@ impl Default for Restart {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Permissions {
-    /// Paths that it may read.
+    /// Paths that it may read. Its own folder and models, the system and the packages of its interpreter
+    /// are open in any case; where none is named, so is all that its host may read.
     pub read: Vec<String>,
     /// Paths that it may write.
     pub write: Vec<String>,

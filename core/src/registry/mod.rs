@@ -9,7 +9,10 @@ mod effective;
 mod gate;
 mod generation;
 mod plugin;
+mod refusal;
+mod report;
 mod services;
+mod succession;
 mod tool;
 
 pub(crate) use effective::MOST_IN_WORKER;

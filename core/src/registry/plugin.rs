@@ -1,12 +1,12 @@
 //! One plugin: its state word, its present generation, and what is known of its last trouble.
 
-use super::gate::{Gate, Turn};
-use super::{Generation, Services, Tool};
-use crate::call::{LastCheckpoint, Loader, ms};
+use super::gate::Gate;
+use super::{Generation, Services};
+use crate::call::{LastCheckpoint, Loader};
 use crate::check::Finding;
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::{Event, Exit, State, StateWord, Status};
-use crate::log::{Level, Record};
+use crate::log::Level;
 use crate::manifest::{Assumption, Manifest};
 use crate::metrics::{Histogram, Stats};
 use crate::supervisor::{Spares, Supervision};
@@ -15,7 +15,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 /// Where a plugin comes from: enough to begin its next generation.
 #[derive(Clone)]
@@ -55,7 +55,7 @@ pub struct Note {
 }
 
 impl Note {
-    fn empty(generation: u32) -> Self {
+    pub(super) fn empty(generation: u32) -> Self {
         Self {
             generation,
             error: None,
@@ -80,7 +80,7 @@ pub struct Plugin {
     pub(crate) generation: ArcSwapOption<Generation>,
     /// A generation that was ended for a cancelled call, until it is known what becomes of the next:
     /// whoever calls meanwhile waits for that one.
-    between: ArcSwapOption<Generation>,
+    pub(super) between: ArcSwapOption<Generation>,
     pub(crate) services: Arc<Services>,
     pub(crate) loading: Mutex<()>,
     pub(crate) restarts: AtomicU32,
@@ -94,12 +94,9 @@ pub struct Plugin {
     latencies: Mutex<BTreeMap<String, Arc<Histogram>>>,
     /// Orders the note and the word. Held for a few stores only and never while other code runs,
     /// so it needs no timeout: a fault must be recorded, whatever else happens.
-    control: Mutex<()>,
-    log_window: AtomicU64,
+    pub(super) control: Mutex<()>,
+    pub(super) log_window: AtomicU64,
 }
-
-/// Fault lines that one plugin writes a second; further ones are counted in the next line.
-const LINES_PER_SECOND: u64 = 20;
 
 impl Plugin {
     pub(crate) fn new(id: u32, name: &str, source: Source, services: Arc<Services>) -> Self {
@@ -310,126 +307,6 @@ impl Plugin {
         }
     }
 
-    /// Begins the next generation: calls in flight become stale, the old executor is let go.
-    pub(crate) fn next_generation(&self) -> Status {
-        self.next_generation_after().0
-    }
-
-    /// The same, with what was let go: its worker may still be on its way out.
-    pub(crate) fn next_generation_after(&self) -> (Status, Option<Arc<Generation>>) {
-        let lock = self.control.lock();
-        let status = self.word.restart();
-        self.note.store(Arc::new(Note::empty(status.generation)));
-        let old = self.generation.swap(None);
-        if self.removed.load(Ordering::Acquire) {
-            self.between.store(None);
-        }
-        drop(lock);
-        self.gate.all_look();
-        if let Some(old) = &old {
-            self.retire(old);
-        }
-        (status, old)
-    }
-
-    /// Makes `next`, which was built beside it, the present generation in one step. The calls of
-    /// the old one are left to end; whoever waits for a turn takes it in the new one.
-    ///
-    /// # Errors
-    /// [`Code::LifecycleStale`] where somebody else began another generation meanwhile.
-    pub(crate) fn hand_over(
-        &self,
-        next: Arc<Generation>,
-        source: Arc<Source>,
-        findings: Arc<[Finding]>,
-    ) -> Result<Option<Arc<Generation>>> {
-        let lock = self.control.lock();
-        let old = self.generation.load_full();
-        if let Some(old) = &old {
-            old.drain.open();
-        }
-        let number = next.number;
-        let Ok(before) = self.word.hand_over(number - 1) else {
-            if let Some(old) = &old {
-                old.drain.close(Instant::now());
-            }
-            return Err(Error::new(Code::LifecycleStale).with_message(format!(
-                "{} was restarted, unloaded or closed while its new version was built",
-                self.name
-            )));
-        };
-        self.generation.store(Some(next));
-        self.between.store(None);
-        self.source.store(source);
-        self.note.store(Arc::new(Note {
-            findings,
-            ..Note::empty(number)
-        }));
-        if let Some(old) = &old {
-            self.checkpoint.lock().replace(old.checkpoints.last());
-            old.drain.owe(before.in_flight);
-        }
-        drop(lock);
-        self.gate.all_look();
-        Ok(old)
-    }
-
-    /// The present generation and the word, of one moment.
-    pub(crate) fn present(&self) -> (Status, Option<Arc<Generation>>) {
-        let _lock = self.control.lock();
-        (self.word.load(), self.generation.load_full())
-    }
-
-    /// Lets go of a generation that is no longer the present one.
-    pub(crate) fn retire(&self, old: &Generation) {
-        self.checkpoint.lock().replace(old.checkpoints.last());
-        self.end_of(old);
-    }
-
-    /// The same after a hot swap: what it kept since then is not its successor's.
-    pub(crate) fn end_of(&self, old: &Generation) {
-        if let Some(pool) = &old.pool {
-            pool.close();
-        }
-        let stopped = std::panic::AssertUnwindSafe(|| old.executor.stop());
-        let _ = std::panic::catch_unwind(stopped);
-        if let Some(pool) = &old.pool {
-            let counter = Arc::downgrade(pool.abandoned_counter());
-            self.abandoned_before.lock().push(counter);
-        }
-    }
-
-    /// Takes the present generation out after a stop, once its calls have ended or `until` has
-    /// passed. Returns it, and how many calls were still under way.
-    pub(crate) fn take_out(&self, until: Instant) -> (Option<Arc<Generation>>, u32) {
-        let idle = || self.word.load().in_flight == 0;
-        let _ = self.gate.wait(u32::MAX, Some(until), idle);
-        let old = self.generation.swap(None);
-        if let Some(old) = &old {
-            self.retire(old);
-        }
-        (old, self.word.load().in_flight)
-    }
-
-    /// What its next generation is to take up.
-    pub(crate) fn last_checkpoint(&self) -> Option<Arc<[u8]>> {
-        let present = self
-            .generation
-            .load_full()
-            .and_then(|g| g.checkpoints.last());
-        let mut last = self.checkpoint.lock();
-        last.replace(present);
-        last.state()
-    }
-
-    /// A generation that was given it came up, or did not.
-    pub(crate) fn checkpoint_taken(&self, well: bool) {
-        if self.checkpoint.lock().loaded(well) {
-            let message = "its last checkpoint is given up: two loads failed with it";
-            self.say(Level::Warn, message.into(), None);
-        }
-    }
-
     pub(crate) fn forbidden(&self, seen: Status, event: Event) -> Error {
         let now = seen.state;
         let why = match (now.is_final(), self.note.load().error.as_ref()) {
@@ -441,155 +318,11 @@ impl Plugin {
             self.name
         ))
     }
-
-    /// Why a call is not admitted in `status`.
-    pub(crate) fn refusal(&self, status: Status) -> Error {
-        if self.removed.load(Ordering::Acquire) {
-            return Error::new(Code::RegistryUnknownPlugin)
-                .with_message(format!("plugin \"{}\" was unloaded", self.name));
-        }
-        if let Err(quarantined) = crate::supervisor::not_quarantined(self) {
-            return quarantined;
-        }
-        let note = self.note.load();
-        let known = note.error.as_ref();
-        let reason = known.map_or("no reason is known", Error::message);
-        let cause = known.map(|k| format!("[{}] {}", k.code(), k.cause()));
-        match status.state {
-            State::Failed => {
-                if let Some(wait) = crate::supervisor::comes_back(self, status.generation) {
-                    return restarting(&self.name, reason, wait, cause);
-                }
-                let error = Error::new(Code::CallPluginFailed).with_message(format!(
-                    "plugin \"{}\" has failed and is not called: {reason}",
-                    self.name
-                ));
-                match cause {
-                    Some(cause) => error.with_cause(cause),
-                    None => error,
-                }
-            }
-            State::Unavailable if known.is_some_and(|k| k.code() == Code::LifecycleStopped) => {
-                Error::new(Code::LifecycleStopped).with_message(reason)
-            }
-            State::Unavailable => known
-                .cloned()
-                .unwrap_or_else(|| Error::new(Code::CallPluginUnavailable))
-                .with_message(format!("plugin \"{}\" is unavailable: {reason}", self.name))
-                .with_kind("PluginUnavailable"),
-            _ => Error::new(Code::CallNotReady).with_message(format!(
-                "plugin \"{}\" is {} and not ready",
-                self.name, status.state
-            )),
-        }
-    }
-
-    pub(crate) fn queue_refusal(&self, tool: &Tool, turn: Turn, limit: Option<Duration>) -> Error {
-        let called = format!("{}.{}", self.name, tool.spec.id);
-        match turn {
-            Turn::TimedOut => Error::new(Code::CallQueueTimeout).with_message(format!(
-                "{called} waited {} for its turn and was not begun",
-                ms(limit.unwrap_or_default())
-            )),
-            _ => self.full(&called),
-        }
-    }
-
-    fn full(&self, called: &str) -> Error {
-        let manifest = self.manifest();
-        let (queue, running) = (manifest.limits.queue, manifest.effective_concurrency());
-        let place = crate::permissions::place(&manifest);
-        Error::new(Code::CallBusy)
-            .with_message(format!(
-                "{called}: {running} calls run and {queue} wait already \
-                 (limits.concurrency = {running}, limits.queue = {queue})"
-            ))
-            .with_remedy(format!(
-                "try again later, or raise limits.queue (now {queue}) or limits.concurrency \
-                 (now {running}) in {place}"
-            ))
-    }
-
-    /// Writes the log line of a fault, at most [`LINES_PER_SECOND`].
-    pub(crate) fn report_fault(
-        &self,
-        error: &Error,
-        tool: &Tool,
-        call_id: u64,
-        is_final: bool,
-        now: Instant,
-    ) {
-        let Some(suppressed) = self.may_log(is_final, now) else {
-            return;
-        };
-        let excused = excuses(error);
-        let level = match is_final && !excused {
-            true => Level::Error,
-            false => Level::Warn,
-        };
-        let more = match suppressed {
-            0 => String::new(),
-            n => format!(" ({n} earlier lines were suppressed)"),
-        };
-        let end = match (is_final, excused) {
-            (true, false) => "; the plugin is FAILED",
-            (true, true) => "; its next generation begins",
-            (false, _) => "",
-        };
-        let message = format!(
-            "call {call_id} of {}.{}: {}: {}{end}{more}",
-            self.name,
-            tool.spec.id,
-            error.kind(),
-            error.message()
-        );
-        self.say(level, message, Some(error));
-    }
-
-    /// Whether a fault line may be written now, and how many were not before it.
-    fn may_log(&self, always: bool, now: Instant) -> Option<u64> {
-        let second = crate::deadline::to_ns(now) / 1_000_000_000;
-        let window = self.log_window.load(Ordering::Relaxed);
-        let (seen, count) = (window >> 24, window & 0xff_ffff);
-        if seen != second {
-            self.log_window.store(second << 24 | 1, Ordering::Relaxed);
-            return Some(count.saturating_sub(LINES_PER_SECOND));
-        }
-        self.log_window
-            .store(window + u64::from(count < 0xff_ffff), Ordering::Relaxed);
-        (always || count < LINES_PER_SECOND).then_some(0)
-    }
-
-    /// Writes a log line under the plugin's name; never blocks.
-    pub(crate) fn say(&self, level: Level, message: String, error: Option<&Error>) {
-        let mut record = Record::new(level, Some(&self.name), message);
-        if let Some(error) = error {
-            record.code = Some(error.code());
-            record.detail = error.traceback().map(str::to_owned);
-        }
-        self.services.log.write(record);
-    }
 }
 
 /// Whether the end of a generation with that error is nobody's fault.
-fn excuses(error: &Error) -> bool {
+pub(super) fn excuses(error: &Error) -> bool {
     error.code() == Code::WorkerCancelled
-}
-
-/// The least that a caller is asked to wait: a worker takes as long to start.
-const SOON: Duration = Duration::from_millis(50);
-
-fn restarting(name: &str, reason: &str, wait: Duration, cause: Option<String>) -> Error {
-    let ms = u64::try_from(wait.max(SOON).as_millis()).unwrap_or(u64::MAX);
-    let error = Error::new(Code::SupervisorRestarting)
-        .with_message(format!(
-            "plugin \"{name}\" failed and is being restarted: {reason}"
-        ))
-        .with_details(serde_json::json!({ "retry_after_ms": ms }));
-    match cause {
-        Some(cause) => error.with_cause(cause),
-        None => error,
-    }
 }
 
 fn left(exit: Exit, generation: &Generation) -> Left {

@@ -197,6 +197,14 @@ static int clone_namespace(const char *_) {
     return child < 0 ? errno : done(waitpid(child, NULL, 0));
 }
 
+/* A child of the host's, which nobody there waits for, kills or counts. */
+static int child_of_host(const char *_) {
+    (void)_;
+    pid_t child = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+    if (child == 0) _exit(0);
+    return done(child);
+}
+
 static int change_personality(const char *_) { (void)_; return done(personality(ADDR_NO_RANDOMIZE)); }
 static int add_key(const char *_) { (void)_; return done(syscall(SYS_add_key, "user", "attack", "x", 1, -3)); }
 static int shrink_lanes(const char *_) {
@@ -221,7 +229,8 @@ static const struct { const char *name; int (*run)(const char *); } ATTACKS[] = 
     {"kill_by_io", kill_by_io}, {"limit_it", limit_it}, {"slow_down", slow_down},
     {"unix_socket", unix_socket}, {"pair_to_other", pair_to_other}, {"system_v_memory", system_v_memory},
     {"run_from_memory", run_from_memory}, {"user_namespace", user_namespace}, {"clone_namespace", clone_namespace},
-    {"change_personality", change_personality}, {"add_key", add_key}, {"shrink_lanes", shrink_lanes},
+    {"child_of_host", child_of_host}, {"change_personality", change_personality}, {"add_key", add_key},
+    {"shrink_lanes", shrink_lanes},
 };
 
 static int attack(const char *name, size_t length, const char *argument) {

@@ -104,21 +104,30 @@ pub fn spoken(error: Error, kind: String, message: String, traceback: Option<Str
 
 /// The same for a plugin that only passed its words on.
 pub(super) fn told(fault: Fault) -> Fault {
-    let Fault::Raised {
-        kind,
-        message,
-        traceback,
-    } = fault
-    else {
-        return fault;
-    };
-    match HELD.get().and_then(|order| words::judge(order, &message)) {
-        Some(error) => spoken(error, kind, message, traceback),
-        None => Fault::Raised {
+    let judged = |text: &str| HELD.get().and_then(|order| words::judge(order, text));
+    match fault {
+        Fault::Raised {
             kind,
             message,
             traceback,
+        } => match judged(&message) {
+            Some(error) => spoken(error, kind, message, traceback),
+            None => Fault::Raised {
+                kind,
+                message,
+                traceback,
+            },
         },
+        // The plugin has coped with it, and it may be the caller who named the path: nobody is to blame.
+        Fault::RefusedInput { message } => match judged(&message) {
+            Some(error) => Fault::Error(error.with_message(message)),
+            None => Fault::RefusedInput { message },
+        },
+        Fault::Error(error) => match judged(error.message()) {
+            Some(why) => Fault::Error(why.with_message(error.message().to_owned())),
+            None => Fault::Error(error),
+        },
+        other => other,
     }
 }
 

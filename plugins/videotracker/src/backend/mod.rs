@@ -42,6 +42,7 @@ impl Backend {
     /// # Errors
     /// [`fault::LIBTORCH_OPEN`] with the dynamic linker's words.
     pub fn open(libtorch: Libtorch, cuda: bool) -> Result<Arc<Self>> {
+        sleep_while_waiting();
         let mut names = vec!["libc10.so", "libtorch_cpu.so"];
         if cuda && libtorch.cuda {
             // Without it libtorch says that there is no CUDA, whatever the machine has.
@@ -102,6 +103,17 @@ impl Backend {
             backend: Arc::clone(self),
             device: how.device,
         })
+    }
+}
+
+/// Has libtorch's threads sleep between two operations, where nobody has said otherwise. By default they
+/// spin for a while, on a processor that the decoder of the next frames has work for.
+fn sleep_while_waiting() {
+    const POLICY: &str = "OMP_WAIT_POLICY";
+    if std::env::var_os(POLICY).is_none() {
+        // SAFETY: a plugin is loaded on the worker's first thread, before the threads of its calls begin;
+        // the worker's own do not look at the environment.
+        unsafe { std::env::set_var(POLICY, "passive") };
     }
 }
 

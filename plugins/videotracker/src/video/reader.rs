@@ -64,11 +64,13 @@ impl Reader {
     /// # Errors
     /// [`fault::FILE`] with ffmpeg's words, [`fault::SIZE`], [`fault::PROGRAM`].
     pub fn open(program: &Path, file: &Path, max_pixels: u64, pixels: bool) -> Result<Self> {
+        // Not a pipe, whose other end may never come; and whether it may be read, ffmpeg says in words of its own.
         match file.metadata() {
             Ok(metadata) if metadata.is_file() => {}
             Ok(_) => return Err(unreadable(file, "it is no file")),
             Err(error) => return Err(unreadable(file, &error.to_string())),
         }
+        std::fs::File::open(file).map_err(|error| unreadable(file, &error.to_string()))?;
         let mut ask = Ask {
             max_pixels,
             pixels,
