@@ -62,7 +62,8 @@ class Plugin:
 @pytest.fixture
 def load(tmp_path: Path) -> Iterator[Callable[..., plugward.Runtime]]:
     made: list[plugward.Runtime] = []
-    others = set(family(os.getpid()))
+    STRANGERS.clear()
+    STRANGERS.update(family(os.getpid()))
 
     def load(*names: str, **more: Any) -> plugward.Runtime:
         rt = plugward.Runtime(logging=False)
@@ -76,7 +77,7 @@ def load(tmp_path: Path) -> Iterator[Callable[..., plugward.Runtime]]:
     yield load
     for rt in made:
         rt.close()
-    eventually("all are gone", lambda: not set(family(os.getpid())) - others)
+    eventually("all are gone", lambda: not family(os.getpid()))
 
 
 def write(folder: Path, name: str, **more: Any) -> Path:
@@ -98,8 +99,12 @@ def eventually(what: str, done: Callable[[], Any], seconds: float = 20) -> Any:
     pytest.fail(f"never: {what}")
 
 
+STRANGERS: set[int] = set()
+"""Children of this process that were there before the test: another test's (multiprocessing keeps some)."""
+
+
 def family(host: int) -> dict[int, str]:
-    """The living children of `host` with their names."""
+    """The living children of `host` with their names, but for strangers."""
     found = {}
     for listed in Path(f"/proc/{host}/task").glob("*/children"):
         for pid in listed.read_text().split():
@@ -107,7 +112,7 @@ def family(host: int) -> dict[int, str]:
                 stat = Path(f"/proc/{pid}/stat").read_text()
             except OSError:
                 continue
-            if stat.rpartition(")")[2].split()[0] not in "ZX":
+            if stat.rpartition(")")[2].split()[0] not in "ZX" and int(pid) not in STRANGERS:
                 found[int(pid)] = stat[stat.index("(") + 1 : stat.rindex(")")]
     return found
 
