@@ -87,17 +87,17 @@ check: ## are the generated files (header, error tables, schema) up to date?
 	cargo run --quiet --locked -p xtask -- check
 
 test-rust: ## the core and the C library
-	scripts/test_rust.sh
-	scripts/loom.sh
+	@scripts/timed.sh "Rust tests" scripts/test_rust.sh
+	@scripts/timed.sh "interleavings" scripts/loom.sh
 
 test-c: ## C and C++ programs against the built library
-	@if [ -f tests/c/run.sh ]; then bash tests/c/run.sh; else echo "c: no tests/c/run.sh yet, nothing to test"; fi
+	@scripts/timed.sh "C and C++ tests" bash tests/c/run.sh
 
 test-node: ## the Node package
-	scripts/test_node.sh
+	@scripts/timed.sh "Node tests" scripts/test_node.sh
 
 test-python: $(WHEEL) $(VIDEOTRACKER) ## the Python package, the examples, the hosts
-	$(PY) -m pytest
+	@scripts/timed.sh "Python tests" $(PY) -m pytest
 
 .PHONY: crashes
 crashes: $(WHEEL) ## ten thousand crashes of native and Python workers, with leases held: nothing is left (CRASHES= for fewer)

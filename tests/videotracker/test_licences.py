@@ -57,7 +57,7 @@ CLASSIFIED = {
 NAMED = {
     "nvidia-": "proprietary: NVIDIA's CUDA libraries, which may be passed on with a program; not in our wheel",
     "cuda-": "proprietary: as above",
-    "pebble": "LGPL: a peer that `make bench` measures; neither linked, imported by us, nor shipped",
+    "pebble": "LGPL: a peer that `make bench` imports and measures, in no package of ours",
     "func-timeout": "LGPL: as above",
     "imageio-ffmpeg": "bsd-2-clause; the ffmpeg that it carries is a GPL program, started and never linked or shipped",
 }
