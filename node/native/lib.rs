@@ -6,6 +6,7 @@
 //! one place where the event loop is woken. `node/src/native.ts` is this crate's interface.
 
 pub mod calls;
+pub mod check;
 pub mod guard;
 pub mod heap;
 mod loader;

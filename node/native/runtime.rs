@@ -184,29 +184,6 @@ impl NativeRuntime {
         })
     }
 
-    /// Checks what the manifest at `path`, or one given as JSON, asks for; signals `done` with the
-    /// findings. Nothing is loaded.
-    #[napi]
-    pub fn check(
-        &self,
-        id: f64,
-        path: Option<String>,
-        manifest: Option<String>,
-        dir: Option<String>,
-    ) -> Result<(), Thrown> {
-        let core = self.core.clone();
-        self.aside(id, move || {
-            let mut parsed = match path {
-                Some(path) => Manifest::from_path(Path::new(&path))?,
-                None => Manifest::from_json_str(&manifest.unwrap_or_default())?,
-            };
-            if let Some(dir) = dir {
-                parsed.manifest.dir = Some(PathBuf::from(dir));
-            }
-            Ok(to_json(&core.check(&parsed.manifest)))
-        })
-    }
-
     /// Puts a new generation in the place of the present one; signals `done` with the report.
     #[napi]
     pub fn reload(&self, id: f64, name: String) -> Result<(), Thrown> {

@@ -4,6 +4,7 @@
  */
 import { type BuildRequest, type BuildSite, type HostTools, type OwnedWorker, build, ownerOf, startWorker } from "./builder";
 import { EventBus } from "./event_bus";
+import type { Finding } from "./finding";
 import { type Executor, OPEN_TOOL, type Running, isRunning } from "./executor/executor";
 import { KeepAlive } from "./keep_alive";
 import { Fact, loadAddon, type NativeEnded, type NativeRuntime, Refused, type Signal, workerPath } from "./native";
@@ -40,6 +41,7 @@ export class Door implements BuildSite {
   readonly #facts = new Float64Array(4);
   readonly #waiting = new Map<number, Waiting>();
   readonly #running = new Map<number, { running: Running; limitMs: number }>();
+  readonly #progress = new Map<number, Progress>();
   readonly #alive = new KeepAlive();
   readonly #onLog: ((record: LogRecord) => void) | undefined;
   #lastId = 0;
@@ -69,6 +71,22 @@ export class Door implements BuildSite {
     } finally {
       this.#waiting.delete(id);
       this.#alive.release();
+    }
+  }
+
+  /** All findings about a manifest, which `asked` names as the addon wants it. */
+  async check(asked: object, progress?: Progress): Promise<Finding[]> {
+    const text = JSON.stringify({ ...asked, progress: progress !== undefined });
+    let number = 0;
+    try {
+      const findings = await this.ask((id) => {
+        number = id;
+        if (progress) this.#progress.set(id, progress);
+        this.native.check(id, text);
+      });
+      return JSON.parse(findings) as Finding[];
+    } finally {
+      this.#progress.delete(number);
     }
   }
 
@@ -146,6 +164,7 @@ export class Door implements BuildSite {
     else if (kind === "error") this.#waiting.get(id)?.reject(new Error(payload));
     else if (kind === "build") void this.#build(id, JSON.parse(payload) as BuildRequest);
     else if (kind === "call") void this.#probe(id, JSON.parse(payload) as ProbeRequest);
+    else if (kind === "progress") this.#report(id, payload);
     else if (kind === "stop") this.#stop(JSON.parse(payload) as Which);
     else if (kind === "deadline") this.#expire(id);
     else if (kind === "heap") this.workers.get(id)?.worker.full();
@@ -191,6 +210,15 @@ export class Door implements BuildSite {
   #expire(callId: number): void {
     const late = this.#running.get(callId);
     late?.running.expire(late.limitMs);
+  }
+
+  #report(id: number, payload: string): void {
+    try {
+      const { path, done, total } = JSON.parse(payload) as { path: string; done: number; total: number };
+      this.#progress.get(id)?.(path, done, total);
+    } catch {
+      // What it throws is the callback's own affair.
+    }
   }
 
   #log(payload: string): void {
@@ -307,6 +335,9 @@ export class Door implements BuildSite {
     return !open.ok && open.code === "PW-REG-002" ? outcome : { ...open, tool };
   }
 }
+
+/** Told how far the reading of a large file is. */
+type Progress = (path: string, done: number, total: number) => void;
 
 /** The addon holds the function for ever; a weak reference, in a scope of its own, lets a forgotten runtime go. */
 function signalOf(door: WeakRef<Door>): Signal {

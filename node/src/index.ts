@@ -7,5 +7,5 @@ export type { LogRecord } from "./door";
 export type { CallFacts, Effect, Failure, Outcome, Success } from "./outcome";
 export { PluginHost, type Logger, type PluginHostOptions } from "./plugin_host";
 export { PlugwardError } from "./plugward_error";
-export { Runtime, type CallOptions, type HostPlugin, type HostTool, type LoadReport, type ManifestObject, type MarkEvent, type RuntimeOptions } from "./runtime";
+export { Runtime, type CallOptions, type CheckOptions, type HostPlugin, type HostTool, type LoadReport, type ManifestObject, type MarkEvent, type RuntimeOptions } from "./runtime";
 export { ToolRunner } from "./tool_runner";

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
-/** Tells JavaScript something: `done`, `error`, `build`, `call`, `stop`, `deadline`, `heap` or `log`; in a worker process also `confine` and `exit`. */
+/** Tells JavaScript something: `done`, `error`, `build`, `call`, `stop`, `progress`, `deadline`, `heap` or `log`; in a worker process also `confine` and `exit`. */
 export type Signal = (kind: string, id: number, payload: string) => void;
 
 /** What became of a call. */
@@ -30,7 +30,8 @@ export interface NativeRuntime {
   loadManifest(id: number, manifest: string, dir: string | null, tag: string | null, assumptions: string): void;
   loadBroken(name: string, fault: string): string;
   parse(path: string): string;
-  check(id: number, path: string | null, manifest: string | null, dir: string | null): void;
+  /** Signals `progress` and `done`. */
+  check(id: number, asked: string): void;
   restart(id: number, name: string): void;
   reload(id: number, name: string): void;
   stop(id: number, name: string): void;

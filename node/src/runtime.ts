@@ -67,6 +67,21 @@ export interface CallOptions {
   readonly deadlineMs?: number;
 }
 
+/** How {@link Runtime.check} looks. */
+export interface CheckOptions {
+  /** The folder that the paths of a manifest given as an object are relative to; default the working directory. */
+  readonly dir?: string;
+  /**
+   * Also imports every package that is there, each in a process of its own: one whose import throws, crashes or hangs is a finding.
+   * For plugins of kind `node`: of others this door does not look at packages, and a finding says so.
+   */
+  readonly deep?: boolean;
+  /** How long one import of `deep` may take; default 60000. */
+  readonly importTimeoutMs?: number;
+  /** Told how far the reading of a large model is, in bytes. One that throws is ignored. */
+  readonly progress?: (path: string, done: number, total: number) => void;
+}
+
 /** What can happen to a plugin that the host executes itself. */
 export type MarkEvent = "ready" | "call_began" | "call_ended" | "fault" | "dependency_missing" | "restart";
 
@@ -126,13 +141,13 @@ export class Runtime implements HealthSource {
   }
 
   /**
-   * All findings about a manifest: its path or its plugin's folder, or the manifest itself, whose paths are relative to
-   * `dir` (default the working directory). Nothing is loaded or imported. Rejects for a manifest that cannot be read.
+   * All findings about a manifest: its path or its plugin's folder, or the manifest itself. Nothing is loaded, and nothing is
+   * imported but by `deep`. Rejects for a manifest that cannot be read.
    */
-  async check(source: string | ManifestObject, options: { readonly dir?: string } = {}): Promise<Finding[]> {
-    const [path, manifest] = typeof source === "string" ? [resolve(source), null] : [null, JSON.stringify(source)];
-    const dir = manifest === null ? null : (options.dir ?? process.cwd());
-    return JSON.parse(await this.#door.ask((id) => this.#door.native.check(id, path, manifest, dir))) as Finding[];
+  async check(source: string | ManifestObject, options: CheckOptions = {}): Promise<Finding[]> {
+    const { deep = false, importTimeoutMs = 60_000, progress } = options;
+    const which = typeof source === "string" ? { path: resolve(source) } : { manifest: JSON.stringify(source), dir: resolve(options.dir ?? ".") };
+    return this.#door.check({ ...which, ...(deep ? { program: process.execPath } : {}), importTimeoutMs }, progress);
   }
 
   /** @internal Reads a manifest without loading it. */

@@ -59,3 +59,8 @@ same<number, typeof error.status>(true);
 
 express().use(healthHandler(rt));
 createServer((request, response) => void healthHandler(rt)(request, response));
+
+const findings = await rt.check("plugin", { deep: true, importTimeoutMs: 5, progress: (path, done, total) => same<[string, number, number], [typeof path, typeof done, typeof total]>(true) });
+same<boolean, (typeof findings)[number]["ok"]>(true);
+// @ts-expect-error no such option
+await rt.check("plugin", { shallow: true });
