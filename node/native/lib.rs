@@ -9,6 +9,7 @@ pub mod calls;
 pub mod check;
 pub mod guard;
 pub mod heap;
+pub mod leaving;
 mod loader;
 mod packages;
 pub mod runtime;

@@ -2,7 +2,8 @@
 
 use crate::guard::{Thrown, guard, thrown};
 use crate::heap;
-use crate::loader::{Desk, NodeLoader};
+use crate::leaving::Leaving;
+use crate::loader::{Desk, GivenUp, NodeLoader};
 use crate::packages;
 use crate::seats::Seats;
 use crate::signal::{Signal, Words};
@@ -38,6 +39,7 @@ pub struct NativeRuntime {
     pub(crate) seats: Arc<Seats>,
     pub(crate) helpers: Pool,
     pub(crate) late: Arc<Mutex<HashMap<u64, Open>>>,
+    pub(crate) leaving: HashMap<u64, Leaving>,
     pub(crate) tickets: Tickets,
     pub(crate) routes: Vec<(String, String)>,
     pub(crate) facts: Facts,
@@ -110,6 +112,7 @@ impl NativeRuntime {
                 seats,
                 helpers,
                 late: Arc::default(),
+                leaving: HashMap::new(),
                 tickets: Tickets::default(),
                 routes: Vec::new(),
                 facts: Facts::new(facts)?,
@@ -258,6 +261,7 @@ impl NativeRuntime {
             desk: Arc::clone(&self.desk),
             tag,
             patience: self.patience,
+            given_up: GivenUp::Left,
         })
     }
 

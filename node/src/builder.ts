@@ -54,6 +54,8 @@ export interface BuildSite {
   /** Configuration by tag, the third argument of `init`. */
   readonly configs: Map<string, unknown>;
   lost(plugin: string, generation: number, why: Fault): void;
+  /** Only `count` cancelled calls, one of them of `command`, run in the generation's worker, and would not end. False: it stays for now. */
+  unended(plugin: string, generation: number, command: string, count: number): boolean;
 }
 
 /** The tag of a plugin without a manifest: a bare script. */
@@ -123,6 +125,7 @@ function inWorker(
     log,
     start: (events) => startWorker(site, entry.sandboxed ? "sandbox" : "module", limits, events, ownerOf(manifest.name, generation)),
     lost: (why) => site.lost(manifest.name, generation, why),
+    unended: (command, count) => site.unended(manifest.name, generation, command, count),
   });
 }
 

@@ -4,6 +4,7 @@ export { EventBus, type EventBusOptions, type Listener, type ListenerFault, type
 export type { Finding } from "./finding";
 export { healthHandler, type HealthHandler, type HealthSource, type PluginHealth, type Summary } from "./health";
 export type { LogRecord } from "./door";
+export type { CallContext } from "./worker/context";
 export type { CallFacts, Effect, Failure, Outcome, Success } from "./outcome";
 export { PluginHost, type Logger, type PluginHostOptions } from "./plugin_host";
 export { PlugwardError } from "./plugward_error";

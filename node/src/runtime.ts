@@ -65,6 +65,12 @@ export interface HostPlugin {
 export interface CallOptions {
   /** From now; else the tool's, the plugin's, the runtime's. */
   readonly deadlineMs?: number;
+  /**
+   * Cancels the call when it is aborted: the outcome is `PW-CALL-013` at once. The tool hears of it through its own signal, the
+   * second argument; what has not ended a second later is ended with its worker, as soon as no other call runs there. The plugin
+   * is not blamed. A signal that is aborted already begins nothing.
+   */
+  readonly signal?: AbortSignal;
 }
 
 /** How {@link Runtime.check} looks. */
@@ -187,22 +193,22 @@ export class Runtime implements HealthSource {
 
   /** Calls a tool. Never rejects and never throws. */
   call<T = unknown>(plugin: string, tool: string, args: unknown = {}, options: CallOptions = {}): Promise<Outcome<T>> {
-    return this.#door.call<T>(plugin, tool, args, options.deadlineMs);
+    return this.#door.call<T>(plugin, tool, args, options);
   }
 
   /** @internal As {@link call}, with whatever payload there is, nothing included. */
-  command(plugin: string, command: string, payload: unknown, deadlineMs?: number): Promise<Outcome> {
-    return this.#door.call(plugin, command, payload, deadlineMs);
+  command(plugin: string, command: string, payload: unknown, options: CallOptions = {}): Promise<Outcome> {
+    return this.#door.call(plugin, command, payload, options);
   }
 
   /** @internal Runs a snippet in a sandbox of its own. */
-  async runScript(code: string, deadlineMs: number, memoryMb: number): Promise<Outcome> {
-    return this.#door.runScript(code, deadlineMs, memoryMb);
+  async runScript(code: string, deadlineMs: number, memoryMb: number, signal?: AbortSignal): Promise<Outcome> {
+    return this.#door.runScript(code, deadlineMs, memoryMb, signal);
   }
 
-  /** Calls a synchronous inline tool and answers at once. Never throws. */
+  /** Calls a synchronous inline tool and answers at once. Never throws. Of a signal it matters whether it is aborted already. */
   callSync<T = unknown>(plugin: string, tool: string, args: unknown = {}, options: CallOptions = {}): Outcome<T> {
-    return this.#door.callSync<T>(plugin, tool, args, options.deadlineMs);
+    return this.#door.callSync<T>(plugin, tool, args, options);
   }
 
   /** Lists a plugin that the host executes itself; its state then follows {@link mark}. Throws for a name that is taken. */
