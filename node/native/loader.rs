@@ -94,6 +94,7 @@ impl Loader for NodeLoader {
             "manifest": manifest.to_value(),
             "dir": manifest.dir,
             "generation": context.generation,
+            "concurrency": manifest.effective_concurrency(),
             "tag": self.tag,
         });
         let executor = NodeExecutor {

@@ -48,6 +48,8 @@ export class Door implements BuildSite {
   readonly #progress = new Map<number, Progress>();
   /** Plugins whose next generation begins because a cancelled call would not end. */
   readonly #renewals = new Map<string, Promise<void>>();
+  /** How many callers of a plugin wait for their turn. */
+  readonly #queued = new Map<string, number>();
   readonly #alive = new KeepAlive();
   readonly #onLog: ((record: LogRecord) => void) | undefined;
   #lastId = 0;
@@ -192,10 +194,11 @@ export class Door implements BuildSite {
 
   /**
    * The next generation begins in place of one whose worker a cancelled call will not leave. The plugin has not failed: its
-   * callers wait for it. Not while a call was admitted that its worker does not know of yet.
+   * callers wait for it. Not while a call was admitted, or is about to be, that its worker does not know of yet.
    */
-  unended(plugin: string, generation: number, command: string, count: number): boolean {
+  unended(plugin: string, generation: number, command: string, count: number, room: number): boolean {
     if (this.#renewals.has(plugin)) return true;
+    if (room > 0 && this.#queued.has(plugin)) return false;
     if (this.#inFlight(plugin) > count) return false;
     const why = fault.unended(command);
     this.native.log(plugin, "warn", `${why.message}; the next generation begins`);
@@ -315,7 +318,14 @@ export class Door implements BuildSite {
 
   async #enterLater({ plugin, tool, deadlineMs }: Asked): Promise<Ticket> {
     let asked = 0;
-    await this.ask((id) => this.native.enterLater((asked = id), plugin, tool, deadlineOf(deadlineMs)));
+    this.#queued.set(plugin, (this.#queued.get(plugin) ?? 0) + 1);
+    try {
+      await this.ask((id) => this.native.enterLater((asked = id), plugin, tool, deadlineOf(deadlineMs)));
+    } finally {
+      const left = (this.#queued.get(plugin) ?? 1) - 1;
+      if (left > 0) this.#queued.set(plugin, left);
+      else this.#queued.delete(plugin);
+    }
     const call = this.native.takeTicket(asked);
     if (call === null) throw new Error("the ticket that was waited for is not there");
     return this.#ticket(call);

@@ -201,6 +201,18 @@ test("thread: who waits for a turn beside a cancelled call that will not end is 
   unblamed(rt, "beside");
 });
 
+test("thread: who waits while cancelled calls have every place, by default, goes to the next generation", async () => {
+  const rt = await loaded("full", "thread", { limits: { deadline_ms: 30_000 } });
+  const signal = AbortSignal.timeout(300);
+  const calls = Array.from({ length: 40 }, () => rt.call("full", "never", {}, { signal }));
+  await sleep(100);
+  assert.ok((rt.pluginHealth("full")?.in_flight ?? 40) < 40, "some of them wait");
+  const next = await seen(rt, "full");
+  assert.deepEqual([next.generation, next.begun], [2, 0]);
+  for (const outcome of await Promise.all(calls)) assert.equal(!outcome.ok && outcome.code, Code.CallCancelled, JSON.stringify(outcome));
+  unblamed(rt, "full");
+});
+
 test("a long-lived signal keeps no listener of a call that is over, however it ended", { skip }, async () => {
   const rt = await loaded("kept", "process", { fails_on: "crash" });
   await rt.load({ name: "inline", tools: { go: () => 1, bad: () => { throw new Error("no"); }, later: async () => 1 }, fails_on: "crash" });
