@@ -1,6 +1,7 @@
 //! Calls: admission, answers, and calls of plugins that are no JavaScript.
 
 use crate::guard::{Thrown, guard};
+use crate::leaving::Leaving;
 use crate::runtime::NativeRuntime;
 use crate::seats::Seats;
 use crate::ticket::{Ended, Open};
@@ -11,6 +12,7 @@ use plugward_core::manifest::Isolation;
 use plugward_core::runtime::unless_replaced;
 use plugward_core::{Code, Error, Result, Runtime as CoreRuntime};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `enter`: ask again with the arguments as JSON, the tool has a schema.
 const NEEDS_ARGS: f64 = -1.0;
@@ -79,6 +81,13 @@ impl NativeRuntime {
         guard(|| self.tickets.fault(call, &fault))
     }
 
+    /// The caller of an admitted call has left: its deadline is nobody's any more. JavaScript sees to
+    /// its end, and says so as for any other call.
+    #[napi]
+    pub fn pardon(&self, call: f64) -> Result<(), Thrown> {
+        guard(|| self.tickets.pardon(call))
+    }
+
     /// As `enterNamed`, but waits for its turn on another thread; signals `done`, then `takeTicket`.
     #[napi]
     pub fn enter_later(
@@ -107,20 +116,29 @@ impl NativeRuntime {
         Some(self.tickets.keep(open, &mut self.facts))
     }
 
-    /// Calls a plugin that is no JavaScript; signals `done` with the outcome.
+    /// Calls a plugin that does not run in this process's JavaScript; signals `done` with the
+    /// outcome. With `may_leave` the caller may `leave`, and must `forget` the call at its end.
     #[napi]
     pub fn call(
-        &self,
+        &mut self,
         id: f64,
         plugin: String,
         tool: String,
         args: String,
         deadline_ms: f64,
+        may_leave: bool,
     ) -> Result<(), Thrown> {
         #[cfg(target_os = "linux")]
-        return self.awaited(id, &plugin, &tool, &args, deadline_ms);
+        let leaving = self.awaited(id, &plugin, &tool, &args, deadline_ms)?;
         #[cfg(not(target_os = "linux"))]
-        self.on_helper(id, plugin, tool, Args::from_text(&args)?, deadline_ms)
+        let leaving = {
+            let args = guard(|| Args::from_text(&args))?;
+            Some(self.on_helper(id, plugin, tool, args, deadline_ms)?)
+        };
+        if let Some(leaving) = leaving.filter(|_| may_leave) {
+            self.leaving.insert(id as u64, leaving);
+        }
+        Ok(())
     }
 
     /// A plugin in a worker process: no thread waits for it.
@@ -132,7 +150,7 @@ impl NativeRuntime {
         tool: &str,
         args: &str,
         deadline_ms: f64,
-    ) -> Result<(), Thrown> {
+    ) -> Result<Option<Leaving>, Thrown> {
         use plugward_core::runtime::Begun;
         let (now, later) = (Arc::clone(&self.signal), Arc::clone(&self.signal));
         let told = |outcome: &Outcome| outcome.to_value().to_string();
@@ -144,14 +162,14 @@ impl NativeRuntime {
             Ok(self.core.start(plugin, tool, args, options, done))
         })?;
         match begun {
-            Begun::Awaited(_) => Ok(()),
+            Begun::Awaited(awaited) => Ok(Some(Leaving::Awaited(awaited))),
             Begun::Over(outcome) => {
                 now.send("done", id as u64, told(&outcome));
-                Ok(())
+                Ok(None)
             }
-            Begun::Elsewhere(args, _) => {
-                self.on_helper(id, plugin.to_owned(), tool.to_owned(), args, deadline_ms)
-            }
+            Begun::Elsewhere(args, _) => self
+                .on_helper(id, plugin.to_owned(), tool.to_owned(), args, deadline_ms)
+                .map(Some),
         }
     }
 
@@ -162,12 +180,20 @@ impl NativeRuntime {
         tool: String,
         args: Args,
         deadline_ms: f64,
-    ) -> Result<(), Thrown> {
+    ) -> Result<Leaving, Thrown> {
         let core = self.core.clone();
+        let gone = Arc::new(AtomicBool::new(false));
+        let leaving = Leaving::OnHelper(Arc::clone(&gone));
         self.aside(id, move || {
-            let outcome = core.call(&plugin, &tool, args, &options(deadline_ms)?);
+            if gone.load(Ordering::SeqCst) {
+                return Err(Error::new(Code::CallCancelled));
+            }
+            let mut options = options(deadline_ms)?;
+            options.progress = Some(Arc::new(move |_, _| !gone.load(Ordering::SeqCst)));
+            let outcome = core.call(&plugin, &tool, args, &options);
             Ok(outcome.to_value().to_string())
-        })
+        })?;
+        Ok(leaving)
     }
 
     fn asked(

@@ -6,8 +6,10 @@
 //! one place where the event loop is woken. `node/src/native.ts` is this crate's interface.
 
 pub mod calls;
+pub mod check;
 pub mod guard;
 pub mod heap;
+pub mod leaving;
 mod loader;
 mod packages;
 pub mod runtime;

@@ -71,6 +71,17 @@ pub(crate) struct NodeLoader {
     pub(crate) desk: Arc<Desk>,
     pub(crate) tag: String,
     pub(crate) patience: Duration,
+    pub(crate) given_up: GivenUp,
+}
+
+/// What becomes of a call that the core makes and that nobody wants the answer of any more. Its
+/// plugin is told either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    /// The core goes on without it.
+    Left,
+    /// It stays under way until it ends: the host gives it a moment, and ends this process then.
+    Awaited,
 }
 
 impl Loader for NodeLoader {
@@ -83,12 +94,14 @@ impl Loader for NodeLoader {
             "manifest": manifest.to_value(),
             "dir": manifest.dir,
             "generation": context.generation,
+            "concurrency": manifest.effective_concurrency(),
             "tag": self.tag,
         });
         let executor = NodeExecutor {
             desk: Arc::clone(&self.desk),
             plugin: manifest.name.clone(),
             generation: context.generation,
+            given_up: self.given_up,
         };
         let (id, answer) = self.desk.ask("build", request.to_string())?;
         match answer.recv_timeout(self.patience) {
@@ -123,11 +136,13 @@ fn not_built(gone: RecvTimeoutError, patience: Duration) -> Error {
     }
 }
 
-/// Runs calls that the core itself makes (the probe); JavaScript's own calls take a ticket.
+/// Runs calls that the core itself makes: the probe, and every call in a worker process. In a host,
+/// JavaScript's own calls take a ticket.
 struct NodeExecutor {
     desk: Arc<Desk>,
     plugin: String,
     generation: u32,
+    given_up: GivenUp,
 }
 
 impl NodeExecutor {
@@ -154,13 +169,22 @@ impl Executor for NodeExecutor {
         let limit = call
             .deadline
             .map(|d| d.saturating_duration_since(Instant::now()));
+        let mut told = false;
         loop {
             match answer.recv_timeout(LOOK) {
                 Ok(Answered::Value { value }) => return Ok(value.into()),
                 Ok(Answered::Fault { fault }) => return Err(fault.into_fault(limit)),
                 Ok(Answered::Built { .. }) => return Err(Fault::Cancelled),
-                Err(RecvTimeoutError::Timeout) if !(call.should_stop)() => {}
-                Err(_) => {
+                Err(RecvTimeoutError::Timeout) if told || !(call.should_stop)() => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    told = true;
+                    self.desk.signal.send("cancel", id, String::new());
+                    if self.given_up == GivenUp::Left {
+                        self.desk.forget(id);
+                        return Err(Fault::Cancelled);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => {
                     self.desk.forget(id);
                     return Err(Fault::Cancelled);
                 }

@@ -2,7 +2,8 @@
 
 use crate::guard::{Thrown, guard, thrown};
 use crate::heap;
-use crate::loader::{Desk, NodeLoader};
+use crate::leaving::Leaving;
+use crate::loader::{Desk, GivenUp, NodeLoader};
 use crate::packages;
 use crate::seats::Seats;
 use crate::signal::{Signal, Words};
@@ -38,6 +39,7 @@ pub struct NativeRuntime {
     pub(crate) seats: Arc<Seats>,
     pub(crate) helpers: Pool,
     pub(crate) late: Arc<Mutex<HashMap<u64, Open>>>,
+    pub(crate) leaving: HashMap<u64, Leaving>,
     pub(crate) tickets: Tickets,
     pub(crate) routes: Vec<(String, String)>,
     pub(crate) facts: Facts,
@@ -110,6 +112,7 @@ impl NativeRuntime {
                 seats,
                 helpers,
                 late: Arc::default(),
+                leaving: HashMap::new(),
                 tickets: Tickets::default(),
                 routes: Vec::new(),
                 facts: Facts::new(facts)?,
@@ -181,29 +184,6 @@ impl NativeRuntime {
                 json!({"manifest": manifest.to_value(), "assumptions": assumptions, "dir": dir})
                     .to_string(),
             )
-        })
-    }
-
-    /// Checks what the manifest at `path`, or one given as JSON, asks for; signals `done` with the
-    /// findings. Nothing is loaded.
-    #[napi]
-    pub fn check(
-        &self,
-        id: f64,
-        path: Option<String>,
-        manifest: Option<String>,
-        dir: Option<String>,
-    ) -> Result<(), Thrown> {
-        let core = self.core.clone();
-        self.aside(id, move || {
-            let mut parsed = match path {
-                Some(path) => Manifest::from_path(Path::new(&path))?,
-                None => Manifest::from_json_str(&manifest.unwrap_or_default())?,
-            };
-            if let Some(dir) = dir {
-                parsed.manifest.dir = Some(PathBuf::from(dir));
-            }
-            Ok(to_json(&core.check(&parsed.manifest)))
         })
     }
 
@@ -281,6 +261,7 @@ impl NativeRuntime {
             desk: Arc::clone(&self.desk),
             tag,
             patience: self.patience,
+            given_up: GivenUp::Left,
         })
     }
 

@@ -70,12 +70,21 @@ impl Tickets {
         let at = number as usize / 2;
         let mut slab = self.0.lock();
         let open = slab.open.get_mut(at).and_then(Option::take);
-        let (ticket, sitting) = open.ok_or_else(|| {
-            Error::new(Code::AbiArgument).with_message("there is no such call, or it has ended")
-        })?;
+        let (ticket, sitting) = open.ok_or_else(no_such_call)?;
         slab.free.push(at);
         drop(slab);
         Ok((ticket, sitting.is_none_or(Sitting::leave)))
+    }
+
+    /// Takes back the deadline of a call under way.
+    pub(crate) fn pardon(&self, number: f64) -> Result<()> {
+        let mut slab = self.0.lock();
+        let open = slab.open.get_mut(number as usize / 2);
+        let (_, sitting) = open.and_then(Option::as_mut).ok_or_else(no_such_call)?;
+        if let Some(sitting) = sitting.take() {
+            sitting.leave();
+        }
+        Ok(())
     }
 
     /// The plugin answered. After the deadline that is a fault all the same.
@@ -115,6 +124,10 @@ impl Tickets {
         };
         Ok(faulted(ticket, &fault))
     }
+}
+
+fn no_such_call() -> Error {
+    Error::new(Code::AbiArgument).with_message("there is no such call, or it has ended")
 }
 
 fn faulted(ticket: Ticket, fault: &Fault) -> Ended {

@@ -5,7 +5,7 @@
 
 use crate::guard::{Thrown, guard, thrown};
 use crate::heap;
-use crate::loader::{Desk, NodeLoader};
+use crate::loader::{Desk, GivenUp, NodeLoader};
 use crate::signal::{Signal, Words};
 use crate::view::level_of;
 use crate::words::{Answered, read};
@@ -67,7 +67,7 @@ pub struct NodeWorker {
 #[napi]
 impl NodeWorker {
     /// `signal(kind, id, payload)` is called on this thread's event loop: `confine`, `build`,
-    /// `call`, `stop`, `heap` and, at the end, `exit` with the status as its id.
+    /// `call`, `cancel`, `stop`, `heap` and, at the end, `exit` with the status as its id.
     #[napi(constructor)]
     pub fn new(signal: Function<'_, Words, ()>) -> Result<Self, Thrown> {
         let signal =
@@ -94,6 +94,7 @@ impl NodeWorker {
                     desk: Arc::clone(&shared.desk),
                     tag: String::new(),
                     patience: PATIENCE,
+                    given_up: GivenUp::Awaited,
                 },
                 shared: Arc::clone(&shared),
             });

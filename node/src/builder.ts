@@ -21,6 +21,8 @@ export interface BuildRequest {
   };
   readonly dir: string | null;
   readonly generation: number;
+  /** How many calls run at once. */
+  readonly concurrency: number;
   readonly tag: string;
 }
 
@@ -54,6 +56,8 @@ export interface BuildSite {
   /** Configuration by tag, the third argument of `init`. */
   readonly configs: Map<string, unknown>;
   lost(plugin: string, generation: number, why: Fault): void;
+  /** Only `count` cancelled calls, one of them of `command`, run in the generation's worker, and would not end; `room` is for how many further ones. False: it stays for now. */
+  unended(plugin: string, generation: number, command: string, count: number, room: number): boolean;
 }
 
 /** The tag of a plugin without a manifest: a bare script. */
@@ -112,7 +116,7 @@ async function importInline(
 
 function inWorker(
   site: BuildSite,
-  { manifest }: BuildRequest,
+  { manifest, concurrency }: BuildRequest,
   entry: { file: string; exportName?: string | undefined; sandboxed: boolean; plugin: { name: string; config: unknown } },
   log: (level: string, text: string) => void,
   generation: number,
@@ -123,6 +127,7 @@ function inWorker(
     log,
     start: (events) => startWorker(site, entry.sandboxed ? "sandbox" : "module", limits, events, ownerOf(manifest.name, generation)),
     lost: (why) => site.lost(manifest.name, generation, why),
+    unended: (command, count) => site.unended(manifest.name, generation, command, count, concurrency - count),
   });
 }
 

@@ -3,12 +3,16 @@
  * admits. It holds executors, which are code at work; states, counts and reasons are the core's.
  */
 import { type BuildRequest, type BuildSite, type HostTools, type OwnedWorker, build, ownerOf, startWorker } from "./builder";
+import { CANCEL_GRACE_MS, Caller, cancelled, excused } from "./caller";
 import { EventBus } from "./event_bus";
+import type { CallOptions } from "./runtime";
+import type { Finding } from "./finding";
 import { type Executor, OPEN_TOOL, type Running, isRunning } from "./executor/executor";
+import type { PluginHealth } from "./health";
 import { KeepAlive } from "./keep_alive";
 import { Fact, loadAddon, type NativeEnded, type NativeRuntime, Refused, type Signal, workerPath } from "./native";
 import { type ErrorValue, type Outcome, failure, outcomeOf } from "./outcome";
-import { errorValue, fromNative, native } from "./plugward_error";
+import { errorValue, fromNative, native, PlugwardError } from "./plugward_error";
 import { fault, type Fault, type Reply } from "./worker/fault";
 
 /** One log record of the core. */
@@ -39,7 +43,13 @@ export class Door implements BuildSite {
   /** Written by the addon: see `Fact`. Read before the next call of the addon. */
   readonly #facts = new Float64Array(4);
   readonly #waiting = new Map<number, Waiting>();
+  readonly #probes = new Map<number, Running>();
   readonly #running = new Map<number, { running: Running; limitMs: number }>();
+  readonly #progress = new Map<number, Progress>();
+  /** Plugins whose next generation begins because a cancelled call would not end. */
+  readonly #renewals = new Map<string, Promise<void>>();
+  /** How many callers of a plugin wait for their turn. */
+  readonly #queued = new Map<string, number>();
   readonly #alive = new KeepAlive();
   readonly #onLog: ((record: LogRecord) => void) | undefined;
   #lastId = 0;
@@ -72,15 +82,51 @@ export class Door implements BuildSite {
     }
   }
 
-  /** Calls a tool, whatever runs it. Never rejects. */
-  async call<T>(plugin: string, tool: string, args: unknown, deadlineMs?: number): Promise<Outcome<T>> {
+  /** All findings about a manifest, which `asked` names as the addon wants it. */
+  async check(asked: object, progress?: Progress): Promise<Finding[]> {
+    const text = JSON.stringify({ ...asked, progress: progress !== undefined });
+    let number = 0;
     try {
-      if (!this.#executors.has(plugin)) return await this.#callCore<T>(plugin, tool, args, deadlineMs);
-      const entered = this.#enter(plugin, tool, args, deadlineMs);
-      if (typeof entered === "number") return this.#run<T>(plugin, tool, args, this.#ticket(entered));
-      if (entered === "full") return this.#run<T>(plugin, tool, args, await this.#enterLater(plugin, tool, deadlineMs));
+      const findings = await this.ask((id) => {
+        number = id;
+        if (progress) this.#progress.set(id, progress);
+        this.native.check(id, text);
+      });
+      return JSON.parse(findings) as Finding[];
+    } finally {
+      this.#progress.delete(number);
+    }
+  }
+
+  /** Calls a tool, whatever runs it. Never rejects. */
+  async call<T>(plugin: string, tool: string, args: unknown, { deadlineMs, signal }: CallOptions = {}): Promise<Outcome<T>> {
+    if (signal === undefined) return this.#call<T>({ plugin, tool, args, deadlineMs });
+    try {
+      if (signal.aborted) return cancelled(plugin, tool);
+      const caller = new Caller(plugin, tool, signal);
+      // A signal does not keep the event loop running; `AbortSignal.timeout` does not either.
+      this.#alive.hold();
+      const answer = this.#call<T>({ plugin, tool, args, deadlineMs, caller });
+      return await Promise.race([answer, caller.left]).finally(() => {
+        caller.release();
+        this.#alive.release();
+      });
+    } catch (error) {
+      return failure(plugin, tool, asValue(error));
+    }
+  }
+
+  async #call<T>(asked: Asked): Promise<Outcome<T>> {
+    const { plugin, tool } = asked;
+    try {
+      if (this.#renewals.has(plugin)) await this.#renewals.get(plugin);
+      if (asked.caller?.hasLeft) return cancelled(plugin, tool);
+      if (!this.#executors.has(plugin)) return await this.#callCore<T>(asked);
+      const entered = this.#enter(asked);
+      if (typeof entered === "number") return this.#run<T>(asked, this.#ticket(entered));
+      if (entered === "full") return this.#run<T>(asked, await this.#enterLater(asked));
       const open = this.#openTool(plugin, entered);
-      if (open !== undefined) return await this.#named<T>(plugin, tool, open, args, deadlineMs);
+      if (open !== undefined) return await this.#named<T>(asked, open);
       return failure(plugin, tool, entered);
     } catch (error) {
       return failure(plugin, tool, asValue(error));
@@ -88,33 +134,39 @@ export class Door implements BuildSite {
   }
 
   /** Calls an inline tool and answers at once; a tool that answers a promise is refused. */
-  callSync<T>(plugin: string, tool: string, args: unknown, deadlineMs?: number): Outcome<T> {
+  callSync<T>(plugin: string, tool: string, args: unknown, { deadlineMs, signal }: CallOptions = {}): Outcome<T> {
+    const asked = { plugin, tool, args, deadlineMs };
     try {
+      if (signal?.aborted) return cancelled(plugin, tool);
       if (!this.#executors.has(plugin) && this.#isElsewhere(plugin)) {
         return failure(plugin, tool, errorValue("PW-CALL-015", "the plugin runs in a process of its own: use call()"));
       }
-      const entered = this.#enter(plugin, tool, args, deadlineMs);
+      const entered = this.#enter(asked);
       if (entered === "full") return failure(plugin, tool, errorValue("PW-CALL-009"));
       if (typeof entered !== "number") return failure(plugin, tool, entered);
       const ticket = this.#ticket(entered);
-      const reply = this.#invoke(plugin, tool, args, ticket.generation);
-      if (!isRunning(reply)) return this.#close<T>(plugin, tool, ticket, reply);
-      return this.#close<T>(plugin, tool, ticket, { ok: false, fault: fault.unserializable("the tool is asynchronous: use call()") });
+      const reply = this.#invoke(asked, ticket.generation);
+      if (!isRunning(reply)) return this.#close<T>(asked, ticket, reply);
+      return this.#close<T>(asked, ticket, { ok: false, fault: fault.unserializable("the tool is asynchronous: use call()") });
     } catch (error) {
       return failure(plugin, tool, asValue(error));
     }
   }
 
   /** Runs a snippet in a sandbox of its own, which no plugin shares. Never rejects. */
-  async runScript(code: string, deadlineMs: number, memoryMb: number): Promise<Outcome> {
+  async runScript(code: string, deadlineMs: number, memoryMb: number, signal?: AbortSignal): Promise<Outcome> {
     const [name, tool, since] = ["sandbox", "execute", performance.now()] as const;
+    if (signal?.aborted) return cancelled(name, tool);
     const sandbox = startWorker(this, "sandbox", { memoryMb });
     if ("fault" in sandbox) return failure(name, tool, errorValue(sandbox.fault.code, sandbox.fault.message));
     const running = sandbox.beginScript(code, "snippet.js");
     const timer = setTimeout(() => running.expire(deadlineMs), deadlineMs);
+    signal?.addEventListener("abort", running.cancel, { once: true });
     const reply = await running.answer;
+    signal?.removeEventListener("abort", running.cancel);
     clearTimeout(timer);
     void sandbox.stop();
+    if (signal?.aborted) return cancelled(name, tool, { effect: "stopped", elapsedMs: performance.now() - since, generation: 0, callId: 0 });
     const facts = { elapsedMs: performance.now() - since, generation: 0, callId: 0 };
     if (reply.ok) return outcomeOf(name, tool, { ...facts, effect: "completed" }, reply.value);
     const { code: why, message, type, traceback, effect } = reply.fault;
@@ -140,12 +192,44 @@ export class Door implements BuildSite {
     }
   }
 
+  /**
+   * The next generation begins in place of one whose worker a cancelled call will not leave. The plugin has not failed: its
+   * callers wait for it. Not while a call was admitted, or is about to be, that its worker does not know of yet.
+   */
+  unended(plugin: string, generation: number, command: string, count: number, room: number): boolean {
+    if (this.#renewals.has(plugin)) return true;
+    if (room > 0 && this.#queued.has(plugin)) return false;
+    if (this.#inFlight(plugin) > count) return false;
+    const why = fault.unended(command);
+    this.native.log(plugin, "warn", `${why.message}; the next generation begins`);
+    const renewal = this.#renew(plugin, generation).catch(() => {
+      this.lost(plugin, generation, why);
+      this.#stop({ plugin, generation });
+    });
+    this.#renewals.set(plugin, renewal.finally(() => this.#renewals.delete(plugin)));
+    return true;
+  }
+
+  #inFlight(plugin: string): number {
+    const health = this.native.pluginHealth(plugin);
+    return health === null ? 0 : (JSON.parse(health) as PluginHealth).in_flight;
+  }
+
+  async #renew(plugin: string, generation: number): Promise<void> {
+    const latest = Math.max(...(this.#executors.get(plugin)?.keys() ?? []));
+    // One that was replaced already only has to go.
+    if (latest > generation) this.#stop({ plugin, generation });
+    else await this.ask((id) => this.native.restart(id, plugin));
+  }
+
   /** @internal What the addon says. */
   signal(kind: string, id: number, payload: string): void {
     if (kind === "done") this.#waiting.get(id)?.resolve(payload);
     else if (kind === "error") this.#waiting.get(id)?.reject(new Error(payload));
     else if (kind === "build") void this.#build(id, JSON.parse(payload) as BuildRequest);
     else if (kind === "call") void this.#probe(id, JSON.parse(payload) as ProbeRequest);
+    else if (kind === "cancel") this.#probes.get(id)?.cancel();
+    else if (kind === "progress") this.#report(id, payload);
     else if (kind === "stop") this.#stop(JSON.parse(payload) as Which);
     else if (kind === "deadline") this.#expire(id);
     else if (kind === "heap") this.workers.get(id)?.worker.full();
@@ -167,7 +251,9 @@ export class Door implements BuildSite {
   async #probe(id: number, request: ProbeRequest): Promise<void> {
     const executor = this.#executors.get(request.plugin)?.get(request.generation);
     const reply = executor ? executor.invoke(request.tool, request.args) : ({ ok: false, fault: fault.cancelled() } as const);
+    if (isRunning(reply)) this.#probes.set(id, reply);
     const done = isRunning(reply) ? await reply.answer : reply;
+    this.#probes.delete(id);
     this.#answer(id, done.ok ? { value: done.value ?? null } : { fault: done.fault });
   }
 
@@ -193,6 +279,15 @@ export class Door implements BuildSite {
     late?.running.expire(late.limitMs);
   }
 
+  #report(id: number, payload: string): void {
+    try {
+      const { path, done, total } = JSON.parse(payload) as { path: string; done: number; total: number };
+      this.#progress.get(id)?.(path, done, total);
+    } catch {
+      // What it throws is the callback's own affair.
+    }
+  }
+
   #log(payload: string): void {
     try {
       this.#onLog?.(JSON.parse(payload) as LogRecord);
@@ -202,7 +297,7 @@ export class Door implements BuildSite {
   }
 
   /** Asks for admission: the call's number, or why not. */
-  #enter(plugin: string, tool: string, args: unknown, deadlineMs: number | undefined): number | "full" | ErrorValue {
+  #enter({ plugin, tool, args, deadlineMs }: Asked): number | "full" | ErrorValue {
     let entered = this.#admission(plugin, tool, deadlineMs);
     if (entered === Refused.needsArgs) entered = this.#admission(plugin, tool, deadlineMs, jsonOf(args));
     if (entered >= 0) return entered;
@@ -221,9 +316,16 @@ export class Door implements BuildSite {
     return { call, callId: facts[Fact.callId] as number, limitMs: facts[Fact.limitMs] as number, generation: facts[Fact.generation] as number };
   }
 
-  async #enterLater(plugin: string, tool: string, deadlineMs?: number): Promise<Ticket> {
+  async #enterLater({ plugin, tool, deadlineMs }: Asked): Promise<Ticket> {
     let asked = 0;
-    await this.ask((id) => this.native.enterLater((asked = id), plugin, tool, deadlineOf(deadlineMs)));
+    this.#queued.set(plugin, (this.#queued.get(plugin) ?? 0) + 1);
+    try {
+      await this.ask((id) => this.native.enterLater((asked = id), plugin, tool, deadlineOf(deadlineMs)));
+    } finally {
+      const left = (this.#queued.get(plugin) ?? 1) - 1;
+      if (left > 0) this.#queued.set(plugin, left);
+      else this.#queued.delete(plugin);
+    }
     const call = this.native.takeTicket(asked);
     if (call === null) throw new Error("the ticket that was waited for is not there");
     return this.#ticket(call);
@@ -237,7 +339,7 @@ export class Door implements BuildSite {
 
   #isElsewhere(plugin: string): boolean {
     const health = this.native.pluginHealth(plugin);
-    return health !== null && (JSON.parse(health) as { isolation: string }).isolation === "process";
+    return health !== null && (JSON.parse(health) as PluginHealth).isolation === "process";
   }
 
   #openTool(plugin: string, error: ErrorValue): string | undefined {
@@ -246,35 +348,50 @@ export class Door implements BuildSite {
     return generations.at(-1)?.openTool;
   }
 
-  async #named<T>(plugin: string, tool: string, open: string, args: unknown, deadlineMs?: number): Promise<Outcome<T>> {
-    const outcome = await this.call<T>(plugin, open, { command: tool, payload: args }, deadlineMs);
+  async #named<T>(asked: Asked, open: string): Promise<Outcome<T>> {
+    const { tool, args } = asked;
+    const outcome = await this.#call<T>({ ...asked, tool: open, args: { command: tool, payload: args } });
     return { ...outcome, tool };
   }
 
-  #invoke(plugin: string, tool: string, args: unknown, generation: number): Reply | Running {
+  #invoke({ plugin, tool, args }: Asked, generation: number): Reply | Running {
     const executor = this.#executors.get(plugin)?.get(generation);
     return executor ? executor.invoke(tool, args) : { ok: false, fault: fault.cancelled() };
   }
 
-  #run<T>(plugin: string, tool: string, args: unknown, ticket: Ticket): Outcome<T> | Promise<Outcome<T>> {
-    const reply = this.#invoke(plugin, tool, args, ticket.generation);
-    return isRunning(reply) ? this.#wait<T>(plugin, tool, ticket, reply) : this.#close<T>(plugin, tool, ticket, reply);
+  #run<T>(asked: Asked, ticket: Ticket): Outcome<T> | Promise<Outcome<T>> {
+    // Its turn came when its caller had left: nothing of it has begun.
+    if (asked.caller?.hasLeft) return this.#close<T>(asked, ticket, { ok: false, fault: fault.cancelled() });
+    const reply = this.#invoke(asked, ticket.generation);
+    return isRunning(reply) ? this.#wait<T>(asked, ticket, reply) : this.#close<T>(asked, ticket, reply);
   }
 
-  async #wait<T>(plugin: string, tool: string, ticket: Ticket, running: Running): Promise<Outcome<T>> {
-    const { callId, limitMs } = ticket;
+  async #wait<T>(asked: Asked, ticket: Ticket, running: Running): Promise<Outcome<T>> {
+    const { callId, limitMs, generation } = ticket;
+    const { caller } = asked;
+    caller?.entered(() => this.#leave(caller, ticket, running), generation, callId);
     if (limitMs > 0) {
       this.#running.set(callId, { running, limitMs });
       this.#alive.hold();
     }
     try {
-      return this.#close<T>(plugin, tool, ticket, await running.answer);
+      const reply = await running.answer;
+      return this.#close<T>(asked, ticket, caller?.hasLeft ? excused(reply) : reply);
     } finally {
       if (this.#running.delete(callId)) this.#alive.release();
     }
   }
 
-  #close<T>(plugin: string, tool: string, ticket: Ticket, reply: Reply): Outcome<T> {
+  /** The plugin is told, and has a moment to end the call; no longer than the call's deadline. */
+  #leave(caller: Caller, { call, limitMs }: Ticket, running: Running): void {
+    this.native.pardon(call);
+    running.cancel();
+    const left = limitMs > 0 ? limitMs - caller.elapsedMs : CANCEL_GRACE_MS;
+    const timer = setTimeout(running.giveUp, Math.max(0, Math.min(left, CANCEL_GRACE_MS)));
+    void running.answer.then(() => clearTimeout(timer));
+  }
+
+  #close<T>({ plugin, tool }: Asked, ticket: Ticket, reply: Reply): Outcome<T> {
     const ended = this.#end(ticket.call, reply);
     if (ended) return outcomeOf(plugin, tool, ended, undefined as T);
     const result = (reply.ok ? reply.value : undefined) as T;
@@ -295,17 +412,48 @@ export class Door implements BuildSite {
     return this.native.succeed(call, text);
   }
 
-  async #callCore<T>(plugin: string, tool: string, args: unknown, deadlineMs?: number): Promise<Outcome<T>> {
-    const ask = async (name: string, given: unknown): Promise<Outcome<T>> => {
-      const text = jsonOf(given);
-      return JSON.parse(await this.ask((id) => this.native.call(id, plugin, name, text, deadlineOf(deadlineMs)))) as Outcome<T>;
-    };
+  async #callCore<T>(asked: Asked): Promise<Outcome<T>> {
+    const { plugin, tool, args } = asked;
+    const ask = async (name: string, given: unknown): Promise<Outcome<T>> => JSON.parse(await this.#askCore(asked, name, jsonOf(given))) as Outcome<T>;
     const outcome = await ask(tool, args);
     if (outcome.ok || outcome.code !== "PW-REG-002" || this.native.kindOf(plugin) !== "node") return outcome;
     // A plugin in a worker process that takes any command lists that one tool.
     const open = await ask(OPEN_TOOL, { command: tool, payload: args });
     return !open.ok && open.code === "PW-REG-002" ? outcome : { ...open, tool };
   }
+
+  async #askCore({ plugin, deadlineMs, caller }: Asked, tool: string, args: string): Promise<string> {
+    if (!caller) return this.ask((id) => this.native.call(id, plugin, tool, args, deadlineOf(deadlineMs), false));
+    let number = 0;
+    try {
+      return await this.ask((id) => {
+        number = id;
+        this.native.call(id, plugin, tool, args, deadlineOf(deadlineMs), true);
+        caller.entered(() => this.#leaveCore(id));
+      });
+    } finally {
+      this.native.forget(number);
+    }
+  }
+
+  /** The core answers no more: who waits for it is answered here. */
+  #leaveCore(id: number): void {
+    this.native.leave(id);
+    this.#waiting.get(id)?.reject(new PlugwardError(errorValue("PW-CALL-013")));
+  }
+}
+
+/** Told how far the reading of a large file is. */
+type Progress = (path: string, done: number, total: number) => void;
+
+/** What somebody asks for. */
+interface Asked {
+  readonly plugin: string;
+  readonly tool: string;
+  readonly args: unknown;
+  readonly deadlineMs?: number | undefined;
+  /** Where it may leave before the end. */
+  readonly caller?: Caller;
 }
 
 /** The addon holds the function for ever; a weak reference, in a scope of its own, lets a forgotten runtime go. */

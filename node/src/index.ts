@@ -4,8 +4,9 @@ export { EventBus, type EventBusOptions, type Listener, type ListenerFault, type
 export type { Finding } from "./finding";
 export { healthHandler, type HealthHandler, type HealthSource, type PluginHealth, type Summary } from "./health";
 export type { LogRecord } from "./door";
+export type { CallContext } from "./worker/context";
 export type { CallFacts, Effect, Failure, Outcome, Success } from "./outcome";
 export { PluginHost, type Logger, type PluginHostOptions } from "./plugin_host";
 export { PlugwardError } from "./plugward_error";
-export { Runtime, type CallOptions, type HostPlugin, type HostTool, type LoadReport, type ManifestObject, type MarkEvent, type RuntimeOptions } from "./runtime";
+export { Runtime, type CallOptions, type CheckOptions, type HostPlugin, type HostTool, type LoadReport, type ManifestObject, type MarkEvent, type RuntimeOptions } from "./runtime";
 export { ToolRunner } from "./tool_runner";

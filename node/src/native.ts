@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
-/** Tells JavaScript something: `done`, `error`, `build`, `call`, `stop`, `deadline`, `heap` or `log`; in a worker process also `confine` and `exit`. */
+/** Tells JavaScript something: `done`, `error`, `build`, `call`, `cancel`, `stop`, `progress`, `deadline`, `heap` or `log`; in a worker process also `confine` and `exit`. */
 export type Signal = (kind: string, id: number, payload: string) => void;
 
 /** What became of a call. */
@@ -30,7 +30,8 @@ export interface NativeRuntime {
   loadManifest(id: number, manifest: string, dir: string | null, tag: string | null, assumptions: string): void;
   loadBroken(name: string, fault: string): string;
   parse(path: string): string;
-  check(id: number, path: string | null, manifest: string | null, dir: string | null): void;
+  /** Signals `progress` and `done`. */
+  check(id: number, asked: string): void;
   restart(id: number, name: string): void;
   reload(id: number, name: string): void;
   stop(id: number, name: string): void;
@@ -46,7 +47,13 @@ export interface NativeRuntime {
   /** Nothing when all was well; then the facts hold the time. */
   succeed(call: number, result?: string): NativeEnded | null;
   fault(call: number, fault: string): NativeEnded;
-  call(id: number, plugin: string, tool: string, args: string, deadlineMs: number): void;
+  /** With `mayLeave` the caller may {@link leave}, and must {@link forget} the call at its end. */
+  call(id: number, plugin: string, tool: string, args: string, deadlineMs: number, mayLeave: boolean): void;
+  /** Nobody wants the answer of that `call` any more, and nobody may be told it. */
+  leave(id: number): void;
+  forget(id: number): void;
+  /** Takes back the deadline of an admitted call. */
+  pardon(call: number): void;
   register(plugin: string, description: string, version: string): void;
   mark(plugin: string, event: string, reason: string): string;
   record(plugin: string, ok: boolean, elapsedMs?: number | null): void;

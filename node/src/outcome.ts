@@ -11,9 +11,9 @@ export interface CallFacts {
   readonly effect: Effect;
   /** From admission to end. */
   readonly elapsed_ms: number;
-  /** The generation that was called; 0 when none was. */
+  /** The generation that was called; 0 when none was, or where the caller left before a worker process had answered. */
   readonly generation: number;
-  /** Unique in the process; 0 when the call was not admitted. */
+  /** Unique in the process; 0 when the call was not admitted, and where `generation` is 0. */
   readonly call_id: number;
 }
 

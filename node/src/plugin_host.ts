@@ -10,7 +10,7 @@ import type { LogRecord } from "./door";
 import type { EventBus } from "./event_bus";
 import { type Failure } from "./outcome";
 import { PlugwardError } from "./plugward_error";
-import { type LoadReport, type ManifestObject, type ManifestOptions, Runtime } from "./runtime";
+import { type CallOptions, type LoadReport, type ManifestObject, type ManifestOptions, Runtime } from "./runtime";
 
 /** Where a {@link PluginHost} writes its lines; any of the methods may be missing. */
 export interface Logger {
@@ -87,8 +87,8 @@ export class PluginHost {
   }
 
   /** Runs a command; rejects with a {@link PlugwardError} whatever goes wrong. */
-  async executePluginCommand(name: string, command: string, payload?: unknown): Promise<unknown> {
-    const outcome = await this.runtime.command(name, command, payload);
+  async executePluginCommand(name: string, command: string, payload?: unknown, options: CallOptions = {}): Promise<unknown> {
+    const outcome = await this.runtime.command(name, command, payload, options);
     if (outcome.ok) return outcome.result;
     throw PlugwardError.of(inHostWords(outcome, name, command));
   }
@@ -108,11 +108,12 @@ export class PluginHost {
 
   /**
    * Runs a snippet that sees neither `require` nor `process`, no file system and no network, in a worker of its own.
-   * Answers its exports, its completion value if that is an object, its new globals, or `{result}`.
+   * Answers its exports, its completion value if that is an object, its new globals, or `{result}`. The worker is ended when
+   * `signal` is aborted.
    */
-  async execute(code: string): Promise<Record<string, unknown>> {
+  async execute(code: string, options: CallOptions = {}): Promise<Record<string, unknown>> {
     const { executeDeadlineMs = 3000, executeMemoryMb = 64 } = this.#options;
-    const outcome = await this.runtime.runScript(String(code), executeDeadlineMs, executeMemoryMb);
+    const outcome = await this.runtime.runScript(String(code), options.deadlineMs ?? executeDeadlineMs, executeMemoryMb, options.signal);
     if (!outcome.ok) throw PlugwardError.of(outcome);
     return outcome.result as Record<string, unknown>;
   }

@@ -65,6 +65,27 @@ export interface HostPlugin {
 export interface CallOptions {
   /** From now; else the tool's, the plugin's, the runtime's. */
   readonly deadlineMs?: number;
+  /**
+   * Cancels the call when it is aborted: the outcome is `PW-CALL-013` at once. The tool hears of it through its own signal, the
+   * second argument; what has not ended a second later is ended with its worker, as soon as no other call runs there. The plugin
+   * is not blamed. A signal that is aborted already begins nothing.
+   */
+  readonly signal?: AbortSignal;
+}
+
+/** How {@link Runtime.check} looks. */
+export interface CheckOptions {
+  /** The folder that the paths of a manifest given as an object are relative to; default the working directory. */
+  readonly dir?: string;
+  /**
+   * Also imports every package that is there, each in a process of its own: one whose import throws, crashes or hangs is a finding.
+   * For plugins of kind `node`: of others this door does not look at packages, and a finding says so.
+   */
+  readonly deep?: boolean;
+  /** How long one import of `deep` may take; default 60000. */
+  readonly importTimeoutMs?: number;
+  /** Told how far the reading of a large model is, in bytes. One that throws is ignored. */
+  readonly progress?: (path: string, done: number, total: number) => void;
 }
 
 /** What can happen to a plugin that the host executes itself. */
@@ -126,13 +147,13 @@ export class Runtime implements HealthSource {
   }
 
   /**
-   * All findings about a manifest: its path or its plugin's folder, or the manifest itself, whose paths are relative to
-   * `dir` (default the working directory). Nothing is loaded or imported. Rejects for a manifest that cannot be read.
+   * All findings about a manifest: its path or its plugin's folder, or the manifest itself. Nothing is loaded, and nothing is
+   * imported but by `deep`. Rejects for a manifest that cannot be read.
    */
-  async check(source: string | ManifestObject, options: { readonly dir?: string } = {}): Promise<Finding[]> {
-    const [path, manifest] = typeof source === "string" ? [resolve(source), null] : [null, JSON.stringify(source)];
-    const dir = manifest === null ? null : (options.dir ?? process.cwd());
-    return JSON.parse(await this.#door.ask((id) => this.#door.native.check(id, path, manifest, dir))) as Finding[];
+  async check(source: string | ManifestObject, options: CheckOptions = {}): Promise<Finding[]> {
+    const { deep = false, importTimeoutMs = 60_000, progress } = options;
+    const which = typeof source === "string" ? { path: resolve(source) } : { manifest: JSON.stringify(source), dir: resolve(options.dir ?? ".") };
+    return this.#door.check({ ...which, ...(deep ? { program: process.execPath } : {}), importTimeoutMs }, progress);
   }
 
   /** @internal Reads a manifest without loading it. */
@@ -172,22 +193,22 @@ export class Runtime implements HealthSource {
 
   /** Calls a tool. Never rejects and never throws. */
   call<T = unknown>(plugin: string, tool: string, args: unknown = {}, options: CallOptions = {}): Promise<Outcome<T>> {
-    return this.#door.call<T>(plugin, tool, args, options.deadlineMs);
+    return this.#door.call<T>(plugin, tool, args, options);
   }
 
   /** @internal As {@link call}, with whatever payload there is, nothing included. */
-  command(plugin: string, command: string, payload: unknown, deadlineMs?: number): Promise<Outcome> {
-    return this.#door.call(plugin, command, payload, deadlineMs);
+  command(plugin: string, command: string, payload: unknown, options: CallOptions = {}): Promise<Outcome> {
+    return this.#door.call(plugin, command, payload, options);
   }
 
   /** @internal Runs a snippet in a sandbox of its own. */
-  async runScript(code: string, deadlineMs: number, memoryMb: number): Promise<Outcome> {
-    return this.#door.runScript(code, deadlineMs, memoryMb);
+  async runScript(code: string, deadlineMs: number, memoryMb: number, signal?: AbortSignal): Promise<Outcome> {
+    return this.#door.runScript(code, deadlineMs, memoryMb, signal);
   }
 
-  /** Calls a synchronous inline tool and answers at once. Never throws. */
+  /** Calls a synchronous inline tool and answers at once. Never throws. Of a signal it matters whether it is aborted already. */
   callSync<T = unknown>(plugin: string, tool: string, args: unknown = {}, options: CallOptions = {}): Outcome<T> {
-    return this.#door.callSync<T>(plugin, tool, args, options.deadlineMs);
+    return this.#door.callSync<T>(plugin, tool, args, options);
   }
 
   /** Lists a plugin that the host executes itself; its state then follows {@link mark}. Throws for a name that is taken. */

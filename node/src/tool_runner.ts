@@ -26,7 +26,7 @@ export class ToolRunner {
 
   /** Runs a tool of a plugin object, which is loaded first if its name is not there yet. */
   async run<T = unknown>(plugin: HostPlugin, tool: string, args: unknown = {}, options: CallOptions = {}): Promise<Outcome<T>> {
-    if (!this.runtime.pluginHealth(plugin.name)) await this.runtime.load(plugin);
+    if (!options.signal?.aborted && !this.runtime.pluginHealth(plugin.name)) await this.runtime.load(plugin);
     return this.runTool<T>(plugin.name, tool, args, options);
   }
 }

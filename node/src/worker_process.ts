@@ -8,9 +8,9 @@
  */
 import { type BuildRequest, type BuildSite, type OwnedWorker, build } from "./builder";
 import { EventBus } from "./event_bus";
-import { type Executor, isRunning } from "./executor/executor";
+import { type Executor, isRunning, type Running } from "./executor/executor";
 import { loadAddon, type NativeWorker } from "./native";
-import { fault } from "./worker/fault";
+import { fault, type Reply } from "./worker/fault";
 
 /** Longest delay that a timer takes: it only keeps the event loop alive. */
 const FOR_EVER = 2 ** 31 - 1;
@@ -21,6 +21,7 @@ class WorkerProcess implements BuildSite {
   readonly workers = new Map<number, OwnedWorker>();
   readonly hosts = new Map();
   readonly configs = new Map<string, unknown>();
+  readonly #running = new Map<number, Running>();
   #executor: Executor | undefined;
   #stopped: Promise<void> = Promise.resolve();
 
@@ -40,10 +41,16 @@ class WorkerProcess implements BuildSite {
     process.exit(1);
   }
 
+  /** Nobody is given up here: the host counts the grace of a cancelled call, and ends this process. */
+  unended(): boolean {
+    return true;
+  }
+
   #signal(kind: string, id: number, payload: string): void {
     if (kind === "confine") this.native.confine();
     else if (kind === "build") void this.#build(id, JSON.parse(payload) as BuildRequest);
     else if (kind === "call") void this.#call(id, JSON.parse(payload) as { tool: string; args: unknown });
+    else if (kind === "cancel") this.#running.get(id)?.cancel();
     else if (kind === "stop") this.#stopped = this.#executor?.stop() ?? this.#stopped;
     else if (kind === "heap") this.workers.get(id)?.worker.full();
     else if (kind === "exit") void this.#stopped.finally(() => process.exit(id));
@@ -57,8 +64,17 @@ class WorkerProcess implements BuildSite {
 
   async #call(id: number, { tool, args }: { tool: string; args: unknown }): Promise<void> {
     const reply = this.#executor?.invoke(tool, args) ?? ({ ok: false, fault: fault.cancelled() } as const);
-    const done = isRunning(reply) ? await reply.answer : reply;
+    const done = isRunning(reply) ? await this.#end(id, reply) : reply;
     this.#answer(id, done.ok ? { value: done.value ?? null } : { fault: done.fault });
+  }
+
+  async #end(id: number, running: Running): Promise<Reply> {
+    this.#running.set(id, running);
+    try {
+      return await running.answer;
+    } finally {
+      this.#running.delete(id);
+    }
   }
 
   #answer(id: number, answer: unknown): void {

@@ -19,7 +19,7 @@ test("wrong arguments are errors, not crashes", () => {
   const { NativeRuntime } = loadAddon();
   const rt = new NativeRuntime("{}", false, () => undefined, new Float64Array(4));
   const wild = rt as unknown as Record<string, (...args: unknown[]) => unknown>;
-  for (const name of ["loadPath", "loadManifest", "loadBroken", "parse", "restart", "unload", "route", "enter", "enterNamed", "succeed", "fault", "register", "mark", "record", "enterLater", "takeTicket", "call", "answer", "fail", "kindOf", "log", "pluginHealth", "expectWorker", "forgetWorker"]) {
+  for (const name of ["loadPath", "loadManifest", "loadBroken", "parse", "restart", "unload", "route", "enter", "enterNamed", "succeed", "fault", "register", "mark", "record", "enterLater", "takeTicket", "call", "answer", "fail", "leave", "forget", "pardon", "check", "kindOf", "log", "pluginHealth", "expectWorker", "forgetWorker"]) {
     for (const args of [[], [undefined], [null, null, null, null, null], [Symbol("x")], [{}, [], () => 1, NaN, -1]]) {
       try {
         wild[name]?.(...args);

@@ -1,9 +1,10 @@
 /** The dependency check: `runtime.check()`, npm packages, Node's own version. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { type Finding, PlugwardError, Runtime } from "#src/index";
+import { Code, type Finding, PlugwardError, Runtime } from "#src/index";
 import { folder, modulePlugin } from "./fixtures";
 
 const rt = new Runtime();
@@ -106,4 +107,54 @@ test("a package.json beside the manifest counts as well", async () => {
   const node = await bad(path);
   assert.deepEqual([node.kind, node.code], ["platform", "PW-ENV-003"]);
   assert.match(node.cause, new RegExp(process.versions.node));
+});
+
+test("deep imports what is there, each package in a process of its own", async () => {
+  const path = modulePlugin("imports", "", { dependencies: ["fine", "modern", "demanding", "throws", "exits", "hangs", "types", "gone", "node:fs"] });
+  const put = (name: string, json: object, files: Record<string, string>): void => {
+    const place = install(path, name, { version: "1.0.0", ...json });
+    for (const [file, text] of Object.entries(files)) writeFileSync(join(place, file), text);
+  };
+  put("fine", {}, { "index.js": "console.log('chatter'); setInterval(() => {}, 1000)" });
+  put("modern", { type: "module", exports: "./main.js" }, { "main.js": "export default await 1" });
+  put("demanding", { exports: { require: "./main.cjs" } }, { "main.cjs": "module.exports = 1" });
+  put("throws", {}, { "index.js": "throw new RangeError('no luck')" });
+  put("exits", {}, { "index.js": "console.error('going'); process.exit(0)" });
+  put("hangs", {}, { "index.js": "for (;;);" });
+  put("types", { types: "index.d.ts" }, { "index.d.ts": "export type A = 1" });
+  const packages = (findings: Finding[]): Finding[] => findings.filter(({ kind }) => kind === "package");
+  assert.equal(packages(await rt.check(path)).length, 8, "nothing is imported unless it is asked for");
+  const found = packages(await rt.check(path, { deep: true, importTimeoutMs: 3000 })).slice(8);
+  assert.deepEqual(
+    found.map(({ subject, code }) => [subject, code]),
+    [["fine", null], ["modern", null], ["demanding", null], ["throws", "PW-PKG-005"], ["exits", "PW-PKG-005"], ["hangs", "PW-PKG-005"], ["types", null]],
+    JSON.stringify(found),
+  );
+  assert.match(found[3]!.cause, /RangeError: no luck/);
+  assert.match(found[4]!.cause, /exit status 0.*going/);
+  assert.match(found[5]!.cause, /did not end within 3\.0 s/);
+  assert.match(found[6]!.message, /no module that could be imported/);
+  await assert.rejects(rt.check(path, { deep: true, importTimeoutMs: 0 }), (error: unknown) => (error as PlugwardError).code === Code.RuntimeOption);
+});
+
+test("deep does not pretend for packages of another interpreter", async () => {
+  const path = folder({ "manifest.json": { name: "other", kind: "python", entrypoint: "p.py:P", dependencies: ["numpy"] }, "p.py": "" });
+  const packages = (await rt.check(path, { deep: true })).filter(({ kind }) => kind === "package");
+  assert.deepEqual(packages.map(({ message }) => message), ["1 package was not looked at"]);
+});
+
+test("progress tells how far the reading of a model is; one that throws harms nobody", async () => {
+  const bytes = Buffer.alloc(3_000_000, Buffer.from([0x93, 0, 1, 0xff]));
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  const path = modulePlugin("weighty", "", { models: { m: { path: "m.bin", sha256 } } });
+  writeFileSync(join(path, "m.bin"), bytes);
+  const told: [string, number, number][] = [];
+  const findings = await rt.check(path, {
+    progress: (...report) => {
+      told.push(report);
+      throw new Error("its own affair");
+    },
+  });
+  assert.equal(findings.find(({ kind }) => kind === "model")?.ok, true, JSON.stringify(findings));
+  assert.deepEqual(told.at(-1), [join(path, "m.bin"), bytes.length, bytes.length]);
 });

@@ -1,5 +1,5 @@
 /** Types as users meet them; checked by `npm run types`. Each `@ts-expect-error` fails if the line compiles. */
-import { Code, EventBus, healthHandler, type Outcome, PluginHost, PlugwardError, Runtime, ToolRunner } from "plugward";
+import { type CallContext, Code, EventBus, healthHandler, type Outcome, PluginHost, PlugwardError, Runtime, ToolRunner } from "plugward";
 import express from "express";
 import { createServer } from "node:http";
 
@@ -59,3 +59,16 @@ same<number, typeof error.status>(true);
 
 express().use(healthHandler(rt));
 createServer((request, response) => void healthHandler(rt)(request, response));
+
+await rt.call("p", "t", {}, { signal: AbortSignal.timeout(5) });
+// @ts-expect-error the controller is not its signal
+await rt.call("p", "t", {}, { signal: new AbortController() });
+await rt.load({ name: "p", tools: { go: async (args: { n: number }, { signal }) => same<AbortSignal, typeof signal>(args.n > 0 ? true : true) } });
+same<AbortSignal, CallContext["signal"]>(true);
+await new ToolRunner(rt).runPluginTool("p", "t", {}, { signal: AbortSignal.timeout(5) });
+await host.executePluginCommand("p", "t", {}, { signal: AbortSignal.timeout(5) });
+await host.execute("1", { signal: AbortSignal.timeout(5) });
+const findings = await rt.check("plugin", { deep: true, importTimeoutMs: 5, progress: (path, done, total) => same<[string, number, number], [typeof path, typeof done, typeof total]>(true) });
+same<boolean, (typeof findings)[number]["ok"]>(true);
+// @ts-expect-error no such option
+await rt.check("plugin", { shallow: true });

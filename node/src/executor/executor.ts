@@ -7,6 +7,10 @@ export interface Running {
   readonly answer: Promise<Reply>;
   /** The deadline has passed: ends the call if that can be done, and answers either way. */
   expire(limitMs: number): void;
+  /** Nobody wants the answer any more: the plugin is told. */
+  cancel(): void;
+  /** A cancelled call is past its grace: ends it as soon as that harms no other call. */
+  giveUp(): void;
 }
 
 /** A tool as the core wants it described. */

@@ -3,17 +3,19 @@
  *
  * An asynchronous call is answered at its deadline. A loop cannot be stopped there: N-API has no way
  * to interrupt JavaScript. The core's timer thread marks the plugin FAILED at the deadline all the
- * same, so nobody else enters it, and the late result is discarded.
+ * same, so nobody else enters it, and the late result is discarded. A cancelled call is given up after
+ * its grace: its code may go on, and nobody waits for it.
  */
+import { abort, type CallContext, makeContext } from "../worker/context";
 import { kernel } from "../worker/kernel";
-import { fault, type Reply } from "../worker/fault";
+import { fault, type Fault, type Reply } from "../worker/fault";
 import type { FromWorker, PluginContext } from "../worker/protocol";
 import { type BuiltExecutor, type Executor, type Running, type ToolSpec, listed, unpacked } from "./executor";
 
-/** A callable tool. */
-export type Handler = (args: never) => unknown;
+/** A callable tool: it gets its arguments, and the call that it runs in. */
+export type Handler = (args: never, context: CallContext) => unknown;
 
-const describe = kernel({ send: () => undefined }).describe;
+const describe = kernel({ send: () => undefined, makeContext, abort }).describe;
 
 /** Runs functions that are at hand. */
 export class InlineExecutor implements Executor {
@@ -39,8 +41,9 @@ export class InlineExecutor implements Executor {
     const handler = this.#find(name);
     if (!handler) return { ok: false, fault: fault.unknown(name) };
     try {
-      const value: unknown = handler(given as never);
-      return isThenable(value) ? runningOf(value) : { ok: true, value };
+      const context = makeContext();
+      const value: unknown = handler(given as never, context);
+      return isThenable(value) ? runningOf(value, context) : { ok: true, value };
     } catch (error) {
       return { ok: false, fault: fault.threw(describe(error)) };
     }
@@ -60,22 +63,29 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown }).then === "function";
 }
 
-function runningOf(value: PromiseLike<unknown>): Running {
-  let expire: (limitMs: number) => void = () => undefined;
+function runningOf(value: PromiseLike<unknown>, context: CallContext): Running {
+  let end: (why: Fault) => void = () => undefined;
   const answer = new Promise<Reply>((resolve) => {
-    expire = (limitMs) => resolve({ ok: false, fault: { ...fault.deadline(limitMs), effect: "may_have_run" } });
+    end = (why) => resolve({ ok: false, fault: { ...why, effect: "may_have_run" } });
     new Promise<unknown>((settle) => settle(value)).then(
       (result) => resolve({ ok: true, value: result }),
       (error: unknown) => resolve({ ok: false, fault: fault.threw(describe(error)) }),
     );
   });
-  return { answer, expire: (limitMs) => expire(limitMs) };
+  return {
+    answer,
+    expire: (limitMs) => end(fault.deadline(limitMs)),
+    cancel: () => abort(context),
+    giveUp: () => end(fault.cancelled()),
+  };
 }
 
 /** Builds a plugin from a module that was imported into the host's own thread. */
 export async function buildInline(exported: unknown, plugin: PluginContext, log: (level: string, text: string) => void): Promise<BuiltExecutor> {
   let reply: FromWorker | undefined;
   const own = kernel({
+    makeContext,
+    abort,
     send: (message) => {
       if (message.op === "log") {
         log(message.level, message.text);

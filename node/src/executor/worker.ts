@@ -26,6 +26,8 @@ export interface WorkerHost {
   log(level: string, text: string): void;
   /** The worker was lost by the plugin's doing. */
   lost(fault: Fault): void;
+  /** Only `count` cancelled calls, one of them of `command`, run in the worker, and would not end. False: it stays for now. */
+  unended(command: string, count: number): boolean;
   /** Starts the worker. */
   start(events: WorkerEvents): PluginWorker | { readonly fault: Fault };
 }
@@ -82,6 +84,7 @@ function eventsOf(host: WorkerHost): WorkerEvents {
       removers.delete(event);
       if (wanted && removers.size < MOST_EVENTS) removers.set(event, host.bus.on(event, (payload) => worker?.deliver(event, payload)));
     },
+    unended: (command, count) => host.unended(command, count),
     lost: (why) => {
       for (const remove of removers.values()) remove();
       // A call that overstays fails its plugin itself; a worker that the host stopped has not failed.

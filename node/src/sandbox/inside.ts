@@ -8,6 +8,7 @@
  *
  * `inside` is turned to text, like {@link kernel}, and must refer to nothing outside its own body.
  */
+import type { CallContext } from "../worker/context";
 import type { Kernel, KernelPort } from "../worker/kernel";
 import type { FromWorker, PluginContext, ToWorker } from "../worker/protocol";
 
@@ -54,7 +55,46 @@ export function inside(makeKernel: (port: KernelPort) => Kernel): Inside {
     outbox.push(text);
   }
 
-  const kernel = makeKernel({ send });
+  /** What a script needs of an `AbortSignal`; its realm has none. */
+  class Signal {
+    #reason: Error | undefined;
+    #listeners: ((event: { type: string; target: Signal }) => unknown)[] = [];
+    onabort: ((event: { type: string; target: Signal }) => unknown) | null = null;
+
+    get aborted(): boolean {
+      return this.#reason !== undefined;
+    }
+
+    get reason(): Error | undefined {
+      return this.#reason;
+    }
+
+    throwIfAborted(): void {
+      if (this.#reason) throw this.#reason;
+    }
+
+    addEventListener(type: string, listener: () => unknown): void {
+      if (type === "abort" && typeof listener === "function" && !this.#listeners.includes(listener)) this.#listeners.push(listener);
+    }
+
+    removeEventListener(_type: string, listener: () => unknown): void {
+      this.#listeners = this.#listeners.filter((known) => known !== listener);
+    }
+
+    static abort(signal: Signal): void {
+      if (signal.#reason) return;
+      signal.#reason = new Error("This operation was aborted");
+      signal.#reason.name = "AbortError";
+      const told = [...signal.#listeners, signal.onabort];
+      signal.#listeners = [];
+      for (const listener of told) if (typeof listener === "function") guarded(() => listener({ type: "abort", target: signal }));
+    }
+  }
+  const abortSignal = Signal.abort;
+  const makeContext = (): CallContext => freeze({ signal: new Signal() as unknown as AbortSignal });
+  const abort = (context: CallContext): void => abortSignal(context.signal as unknown as Signal);
+
+  const kernel = makeKernel({ send, makeContext, abort });
 
   function addTimer(run: unknown, ms: unknown, repeat: boolean, args: unknown[]): number {
     if (typeof run !== "function") throw new TypeError("a timer needs a function");

@@ -8,6 +8,7 @@
 import { pathToFileURL } from "node:url";
 import { deserialize, serialize } from "node:v8";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { abort, makeContext } from "./context";
 import { guardHeap } from "./heap";
 import { type Kernel, kernel } from "./kernel";
 import type { FromWorker, PluginContext, ToWorker } from "./protocol";
@@ -57,7 +58,7 @@ function serve(hello: Hello): void {
     if (bytes.byteLength > resultBytes) throw new RangeError(`${bytes.byteLength} bytes; at most ${resultBytes} are allowed`);
     port.postMessage(bytes);
   };
-  const own = kernel({ send });
+  const own = kernel({ send, makeContext, abort });
   captureOutput(own);
   const crashed = (error: unknown): void => send({ op: "crashed", thrown: own.describe(error) });
   process.on("uncaughtException", crashed);

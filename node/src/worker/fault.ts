@@ -73,6 +73,9 @@ export const fault = {
   unreadable: (message: string): Fault => of("PW-LOAD-007", message, { effect: "not_started", fatal: true }),
   /** The worker was stopped on the host's wish. */
   cancelled: (): Fault => of("PW-CALL-013", "the plugin was stopped while the call ran", { effect: "stopped", fatal: true }),
+  /** The caller of a call left, and the call would not end. */
+  unended: (command: string): Fault =>
+    of("PW-WORKER-014", `the worker was ended because a cancelled call of ${command} would not end`, { effect: "stopped", fatal: true }),
   /** No worker could be started. */
   thread: (message: string): Fault => of("PW-RT-004", message, { effect: "not_started", fatal: true }),
 };

@@ -6,13 +6,21 @@
  * context of the plugin, so that no function of the host's realm is ever within the plugin's reach.
  * It must therefore refer to nothing outside its own body but language intrinsics.
  */
+import type { CallContext } from "./context";
 import type { FromWorker, LoadStep, PluginContext, Thrown, ToWorker } from "./protocol";
 
 /** The way out of a kernel. */
 export interface KernelPort {
   /** Sends a message; throws if it cannot be encoded. */
   send(message: FromWorker): void;
+  /** The context of one call. */
+  makeContext(): CallContext;
+  /** Nobody wants the result of that call any more. */
+  abort(context: CallContext): void;
 }
+
+/** The function behind a command. */
+export type ToolHandler = (payload: unknown, context: CallContext) => unknown;
 
 /** What {@link kernel} answers. */
 export interface Kernel {
@@ -23,7 +31,7 @@ export interface Kernel {
   /** Describes anything that was thrown, without ever throwing itself. */
   describe(error: unknown): Thrown;
   /** The function behind a command, if there is one. */
-  handlerOf(command: string): ((payload: unknown) => unknown) | undefined;
+  handlerOf(command: string): ToolHandler | undefined;
   /** Calls the plugin's `onShutdown`. */
   goodbye(): unknown;
   /** Sends a log line, within the bound on unanswered messages. */
@@ -43,6 +51,7 @@ export function kernel(port: KernelPort): Kernel {
   const apply = Reflect.apply;
   const slice = String.prototype.slice;
   const listeners = new Map<string, ((payload: unknown) => unknown)[]>();
+  const running = new Map<number, CallContext>();
   let instance: Bag | undefined;
   let unanswered = 0;
 
@@ -159,24 +168,24 @@ export function kernel(port: KernelPort): Kernel {
     return [...names];
   }
 
-  function toolHandler(command: string): ((payload: unknown) => unknown) | undefined {
+  function toolHandler(command: string): ToolHandler | undefined {
     const tools = instance?.["tools"] as Bag | undefined;
     if (typeof tools !== "object" || tools === null || !getOwnPropertyDescriptor(tools, command)) return undefined;
     const tool = tools[command] as Bag;
     const handler = typeof tool === "object" && tool !== null ? tool["handler"] : tool;
     const named = typeof handler === "string" ? method(instance, handler) : handler;
-    return typeof named === "function" ? (payload) => apply(named as () => unknown, instance, [payload]) : undefined;
+    return typeof named === "function" ? (...given) => apply(named as () => unknown, instance, given) : undefined;
   }
 
-  function handlerOf(command: string): ((payload: unknown) => unknown) | undefined {
+  function handlerOf(command: string): ToolHandler | undefined {
     const tool = toolHandler(command);
     if (tool || !instance) return tool;
     if (isPublic(command) && methodNames(instance).includes(command)) {
-      return (payload) => apply(method(instance, command)!, instance, [payload]);
+      return (...given) => apply(method(instance, command)!, instance, given);
     }
     for (const hook of ["onCommand", "runTool"]) {
       const open = method(instance, hook);
-      if (open) return (payload) => apply(open, instance, [command, payload]);
+      if (open) return (...given) => apply(open, instance, [command, ...given]);
     }
     return undefined;
   }
@@ -239,11 +248,20 @@ export function kernel(port: KernelPort): Kernel {
   async function call(id: number, command: string, payload: unknown): Promise<void> {
     const handler = handlerOf(command);
     if (!handler) return port.send({ op: "unknown", id });
+    const context = port.makeContext();
+    running.set(id, context);
     try {
-      reply(id, await handler(payload));
+      reply(id, await handler(payload, context));
     } catch (error) {
       port.send({ op: "threw", id, thrown: describe(error) });
+    } finally {
+      running.delete(id);
     }
+  }
+
+  function cancel(id: number): void {
+    const context = running.get(id);
+    if (context) port.abort(context);
   }
 
   function goodbye(): unknown {
@@ -270,6 +288,7 @@ export function kernel(port: KernelPort): Kernel {
 
   function handle(message: ToWorker): void {
     if (message.op === "call") void call(message.id, message.command, message.payload);
+    else if (message.op === "cancel") cancel(message.id);
     else if (message.op === "shutdown") void shutdown(message.id);
     else if (message.op === "event") deliver(message.event, message.payload);
     else if (message.op === "credit") unanswered = Math.max(0, unanswered - message.count);

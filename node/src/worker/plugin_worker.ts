@@ -33,6 +33,8 @@ export interface WorkerEvents {
   emit?(event: string, payload: unknown): void;
   /** The plugin wants, or no longer wants, an event of the host. */
   listen?(event: string, wanted: boolean): void;
+  /** Only `count` cancelled calls are left in the worker, one of them of `command`, all past their grace: it should go. False: not yet. */
+  unended?(command: string, count: number): boolean;
   /** The worker is lost. Told once, also when calls in flight were answered with the same fault. */
   lost?(fault: Fault): void;
 }
@@ -49,6 +51,9 @@ export interface Loaded {
 type Request<M> = M extends { id: number } ? Omit<M, "id"> : never;
 type Answer = Reply & { readonly loaded?: Loaded };
 
+/** How soon a worker that should go asks again. */
+const ASK_AGAIN_MS = 50;
+
 /** One worker thread with one plugin in it. */
 export class PluginWorker {
   readonly #worker: Worker;
@@ -56,6 +61,8 @@ export class PluginWorker {
   readonly #events: WorkerEvents;
   readonly #limits: WorkerLimits;
   readonly #pending = new Map<number, (answer: Answer) => void>();
+  /** Commands of the cancelled calls that are past their grace, by number. */
+  readonly #stuck = new Map<number, string>();
   readonly #gone: Promise<void>;
   #lastId = 0;
   #fault: Fault | undefined;
@@ -103,16 +110,37 @@ export class PluginWorker {
     return this.#ask({ op: "script", source, filename });
   }
 
-  /** As {@link runScript}, for a caller with a deadline. */
+  /** As {@link runScript}, for a caller with a deadline. A snippet has nobody to be told, and the worker to itself. */
   beginScript(source: string, filename: string): Running {
     const answer = this.#ask({ op: "script", source, filename });
-    return { answer, expire: this.#expiry(this.#lastId) };
+    const end = (): void => void this.stop();
+    return { answer, expire: this.#expiry(this.#lastId), cancel: end, giveUp: end };
   }
 
   /** Calls a command. */
   begin(command: string, payload: unknown): Running {
     const answer = this.#ask({ op: "call", command, payload }, command);
-    return { answer, expire: this.#expiry(this.#lastId) };
+    const id = this.#lastId;
+    return {
+      answer,
+      expire: this.#expiry(id),
+      cancel: () => this.#tell(() => this.#post({ op: "cancel", id })),
+      giveUp: () => this.#giveUp(id, command),
+    };
+  }
+
+  #giveUp(id: number, command: string): void {
+    if (!this.#pending.has(id)) return;
+    this.#stuck.set(id, command);
+    this.#askToGo();
+  }
+
+  #askToGo(): void {
+    const [command] = this.#stuck.values();
+    if (command === undefined || this.#stuck.size < this.#pending.size) return;
+    let goes = true;
+    this.#tell(() => (goes = this.#events.unended?.(command, this.#stuck.size) ?? true));
+    if (!goes) setTimeout(() => this.#askToGo(), ASK_AGAIN_MS).unref();
   }
 
   /** Ends the worker for a call that overstays: it is told the deadline, the others that they fell with it. */
@@ -257,9 +285,12 @@ export class PluginWorker {
   #settle(id: number, answer: Answer): void {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
+    this.#stuck.delete(id);
     pending?.(answer);
     this.#rest();
     if (!answer.ok && answer.fault.fatal) this.#lose(answer.fault);
+    // Whoever waits for this answer has it by then.
+    else if (this.#stuck.size > 0) setImmediate(() => this.#askToGo());
   }
 
   /** An idle plugin does not keep the host's process alive. */

@@ -24,6 +24,7 @@ export type LoadStep = "import" | "construct" | "validate" | "entrypoint";
 export type ToWorker =
   | { readonly op: "load"; readonly id: number; readonly plugin: PluginContext }
   | { readonly op: "call"; readonly id: number; readonly command: string; readonly payload: unknown }
+  | { readonly op: "cancel"; readonly id: number }
   | { readonly op: "event"; readonly event: string; readonly payload: unknown }
   | { readonly op: "shutdown"; readonly id: number }
   | { readonly op: "credit"; readonly count: number };
