@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { after, before, test } from "node:test";
 import type { PluginHealth } from "plugward";
-import { type Host, makeHost } from "../src/server.js";
+import { type Host, makeHost, retryAfter } from "../src/server.js";
 
 let host: Host;
 let server: Server;
@@ -90,6 +90,27 @@ test("each comes back with its next generation, and an error in a timer is blame
   const health = (await (await fetch(`${base}/v1/plugins/throwing/health`)).json()) as PluginHealth;
   assert.match(String(health.reason), /in a timer/);
   assert.equal((await states())["good"], "INITIALIZED");
+});
+
+test("a client that leaves cancels its call, and its plugin is not blamed", async () => {
+  const health = async (): Promise<PluginHealth> => (await (await fetch(`${base}/v1/plugins/never/health`)).json()) as PluginHealth;
+  const before = await health();
+  const left = new AbortController();
+  const url = `${base}/v1/plugins/never/tools/wait`;
+  const gone = fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: "{}", signal: left.signal });
+  const end = Date.now() + 10_000;
+  while ((await health()).in_flight === 0) assert.ok(Date.now() < end, "the call never began");
+  left.abort();
+  await assert.rejects(gone, { name: "AbortError" });
+  // It never hears of it, so its worker is ended: after a second, or at the deadline of the call, which is no error of its own then.
+  while ((await health()).generation === before.generation || (await health()).state !== "INITIALIZED") assert.ok(Date.now() < end, "it was never ended");
+  assert.equal((await health()).error_count, before.error_count);
+});
+
+test("a client is told when to come again", () => {
+  assert.equal(retryAfter({ retry_after_ms: 1200 }), 2);
+  assert.equal(retryAfter({ retry_after_ms: 3 }), 1);
+  assert.equal(retryAfter(undefined), undefined);
 });
 
 test("unknown plugins and tools are 404, and metrics count it all", async () => {
