@@ -107,14 +107,21 @@ def family(host: int) -> dict[int, str]:
     """The living children of `host` with their names, but for strangers."""
     found = {}
     for listed in Path(f"/proc/{host}/task").glob("*/children"):
-        for pid in listed.read_text().split():
-            try:
-                stat = Path(f"/proc/{pid}/stat").read_text()
-            except OSError:
+        for pid in _read(listed).split():
+            stat = _read(Path(f"/proc/{pid}/stat"))
+            if not stat:
                 continue
             if stat.rpartition(")")[2].split()[0] not in "ZX" and int(pid) not in STRANGERS:
                 found[int(pid)] = stat[stat.index("(") + 1 : stat.rindex(")")]
     return found
+
+
+def _read(path: Path) -> str:
+    """Of a thread or process that may end meanwhile."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def servers(host: int | None = None) -> list[int]:

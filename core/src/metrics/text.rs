@@ -134,7 +134,8 @@ impl Figures {
     /// Of those that have a worker.
     fn resident(&self) -> Vec<Row<Gauge>> {
         let each = self.plugins.iter().filter_map(|plugin| {
-            let pid = plugin.generation()?.executor.pid()?;
+            let executor = &plugin.generation()?.executor;
+            let pid = executor.pid().filter(|_| executor.is_alive())?;
             let bytes = resident(pid)?;
             Some((vec![("plugin", plugin.name.clone())], Gauge(bytes)))
         });

@@ -50,7 +50,12 @@ impl Plugin {
             old.drain.open();
         }
         let number = next.number;
-        let Ok(before) = self.word.hand_over(number - 1) else {
+        let removed = self.removed.load(Ordering::Acquire);
+        let swapped = match removed {
+            true => None,
+            false => self.word.hand_over(number - 1).ok(),
+        };
+        let Some(before) = swapped else {
             if let Some(old) = &old {
                 old.drain.close(Instant::now());
             }

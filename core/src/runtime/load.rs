@@ -220,6 +220,12 @@ impl Runtime {
             .ready_ns
             .store(crate::deadline::now_ns(), Ordering::Relaxed);
         match plugin.ready(number) {
+            Ok(_) if self.came_too_late(plugin) => {
+                let closed = self.usable().err();
+                Err(failed(
+                    closed.unwrap_or_else(|| plugin.refusal(plugin.status())),
+                ))
+            }
             Ok(_) => Ok(()),
             Err(seen) => {
                 // Somebody began a newer one or ended the plugin: nothing of this one may stay.
@@ -227,6 +233,16 @@ impl Runtime {
                 Err(failed(plugin.forbidden(seen, Event::Ready)))
             }
         }
+    }
+
+    /// Whether the plugin or the runtime was ended while a generation came up. Nobody else knows of that
+    /// generation then, so it ends at once.
+    pub(crate) fn came_too_late(&self, plugin: &Plugin) -> bool {
+        let late = plugin.removed.load(Ordering::Acquire) || self.usable().is_err();
+        if late {
+            plugin.next_generation();
+        }
+        late
     }
 
     /// Every step from the dependency check to the probe, for a generation that nobody calls yet.

@@ -109,3 +109,84 @@ fn wait_ended(generation: Option<&Generation>, until: Instant) {
         generation.executor.wait_ended(until);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::call::{BuildContext, Built, Call, Executor, Fault, Loader, Reply};
+    use crate::error::{Code, Result};
+    use crate::manifest::Manifest;
+    use crate::registry::Plugin;
+    use crate::{Runtime, RuntimeOptions};
+    use serde_json::json;
+    use std::any::Any;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Instant;
+
+    /// Counts how many generations began and have not ended.
+    #[derive(Clone, Default)]
+    struct Counted(Arc<AtomicU32>);
+
+    struct Living(Counted);
+
+    impl Drop for Living {
+        fn drop(&mut self) {
+            self.0.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Executor for Living {
+        fn call(&self, _: &Call<'_>) -> std::result::Result<Reply, Fault> {
+            Ok(json!(null).into())
+        }
+
+        fn as_any(&self) -> &dyn Any {
+            self
+        }
+    }
+
+    impl Loader for Counted {
+        fn build(&self, _: &Manifest, _: &BuildContext) -> Result<Built> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(Built {
+                executor: Arc::new(Living(self.clone())),
+                tools: Vec::new(),
+            })
+        }
+    }
+
+    fn loaded(rt: &Runtime, counted: &Counted) -> Arc<Plugin> {
+        let manifest = json!({"name": "p", "kind": "native", "entrypoint": "p.so", "isolation": "inline",
+            "tools": [{"id": "t"}]});
+        let parsed = Manifest::from_value(manifest).unwrap();
+        let report = rt.load_with(parsed, Arc::new(counted.clone()));
+        assert!(report.is_ok(), "{:?}", report.error);
+        rt.registry().find("p").unwrap()
+    }
+
+    #[test]
+    fn a_generation_that_comes_up_after_the_end_does_not_stay() {
+        for closes in [true, false] {
+            let (rt, counted) = (
+                Runtime::new(RuntimeOptions::default()).unwrap(),
+                Counted::default(),
+            );
+            let plugin = loaded(&rt, &counted);
+            match closes {
+                true => rt.close(),
+                false => rt.unload("p").unwrap(),
+            }
+            assert_eq!(counted.0.load(Ordering::Relaxed), 0);
+            // A restart that had looked before, and was held up since.
+            let report = rt.renew(&plugin, Instant::now());
+            let code = report.error.map(|e| e.code());
+            let expected = match closes {
+                true => Code::RuntimeClosed,
+                false => Code::RegistryUnknownPlugin,
+            };
+            assert_eq!(code, Some(expected));
+            assert!(plugin.generation().is_none());
+            assert_eq!(counted.0.load(Ordering::Relaxed), 0);
+        }
+    }
+}

@@ -257,6 +257,9 @@ impl Runtime {
             plugin.generation.compare_and_swap(&generation, None);
             return;
         }
+        if self.came_too_late(plugin) {
+            return;
+        }
         if !executor.is_alive() {
             // It died on its way here; its notice may have come before there was a generation.
             let gone = Error::new(crate::error::Code::WorkerCrashed);

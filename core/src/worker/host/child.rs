@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// How a process ended. Both `None`: somebody else in this process reaped it.
@@ -60,6 +61,8 @@ pub(super) struct Child {
     pid: Pid,
     exit: Mutex<Option<Exit>>,
     reason: OnceLock<Reason>,
+    /// The kernel takes it apart: it will run nothing any more.
+    ending: AtomicBool,
     /// What it had started when it was looked at last. The group holds what the kernel keeps in it; where
     /// it keeps nothing (no seccomp), this is what is left to kill.
     kin: Mutex<Vec<Kin>>,
@@ -81,6 +84,7 @@ impl Child {
             pid,
             exit: Mutex::new(None),
             reason: OnceLock::new(),
+            ending: AtomicBool::new(false),
             kin: Mutex::default(),
         })
     }
@@ -91,6 +95,16 @@ impl Child {
 
     pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
+    }
+
+    /// It is known how it ends, before it has.
+    pub(super) fn note_ending(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it may still run something.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.ending.load(Ordering::Relaxed) && self.try_reap().is_none()
     }
 
     /// Why the host killed it, if it did.

@@ -34,8 +34,9 @@ impl Link {
     /// How the process of a lane whose thread has ended does end, as soon as that is known.
     pub(super) fn end_of(&self, lane: &Lane) -> Option<Exit> {
         self.child.try_reap().or_else(|| {
-            let signal = fatal_signal(self.child.pid(), lane.tid.load(Ordering::Relaxed));
-            signal.map(Exit::by_signal)
+            let signal = fatal_signal(self.child.pid(), lane.tid.load(Ordering::Relaxed))?;
+            self.child.note_ending();
+            Some(Exit::by_signal(signal))
         })
     }
 

@@ -76,7 +76,7 @@ impl Executor for WorkerExecutor {
     }
 
     fn is_alive(&self) -> bool {
-        self.link.child.try_reap().is_none()
+        self.link.child.is_alive()
     }
 
     fn enforcement(&self) -> Option<&Value> {
