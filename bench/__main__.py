@@ -40,6 +40,8 @@ def main() -> int:
         parser.error(f"no row is called {', '.join(unknown)}; the rows are {', '.join(ROWS)}")
 
     about = machine.describe()
+    if options.quick:
+        about["note"] = "quick rounds (--quick)"
     rows = [measure(name, QUICK if options.quick else FULL) for name in options.rows or ROWS]
     about["load after"] = machine.load()
     report.write(rows, about, options.out)

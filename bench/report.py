@@ -18,11 +18,35 @@ goals, and the figure is scaled by the reference measured here.
 
 
 def write(rows: list[Row], machine: dict[str, str], folder: Path = HERE) -> None:
-    """Write both files."""
+    """Write both files. Rows that were measured before and not now are kept, and say when."""
+    rows = merged(kept(folder), rows)
     data = {"machine": machine, "rows": [row.to_dict() for row in rows]}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
     (folder / "RESULTS.md").write_text(markdown(rows, machine))
+
+
+def kept(folder: Path) -> list[Row]:
+    """The rows of the last run, each with the day it was measured."""
+    file = folder / "results.json"
+    if not file.exists():
+        return []
+    before = json.loads(file.read_text())
+    found = []
+    for data in before["rows"]:
+        row = Row(**data)
+        row.results = [Result(**result) for result in data["results"]]
+        row.goals = [Goal(**goal) for goal in data["goals"]]
+        row.extra.setdefault("measured", before["machine"]["date"])
+        found.append(row)
+    return found
+
+
+def merged(before: list[Row], now: list[Row]) -> list[Row]:
+    """Every row once: as it is now, in its old place, and what is new at the end."""
+    fresh = {row.title: row for row in now}
+    rows = [fresh.pop(row.title, row) for row in before]
+    return [*rows, *fresh.values()]
 
 
 def markdown(rows: list[Row], machine: dict[str, str]) -> str:
@@ -41,6 +65,7 @@ def section(row: Row) -> str:
     """One row with all competitors."""
     floor = next((result for result in row.results if result.role == "floor"), None)
     lines = [f"## {row.title}", "", row.how + ".", ""]
+    lines += [f"Measured earlier: {row.extra['measured']}.\n"] if "measured" in row.extra else []
     lines += [f"**{skipped}**\n" for skipped in row.skipped]
     if row.results:
         lines += ["| competitor | median | quartiles | p99 | x floor | note |", "|---|---|---|---|---|---|"]

@@ -111,3 +111,18 @@ def test_results_are_plain_data(tmp_path: Any) -> None:
     report.write([Row("a row", "somehow", [result("x", 1)])], {"cores": "2"}, tmp_path)
     assert "a row" in (tmp_path / "results.json").read_text()
     assert (tmp_path / "RESULTS.md").read_text().startswith("# Results")
+
+
+def test_rows_that_are_not_measured_again_are_kept_and_say_when_they_were(tmp_path: Any) -> None:
+    old, other = (Row(name, "somehow", [result("x", 10)], [Goal("a", "1", met=True)]) for name in ("one", "two"))
+    report.write([old, other], {"date": "2026-01-01"}, tmp_path)
+    report.write([Row("two", "somehow", [result("x", 20)]), Row("three", "so")], {"date": "2026-01-02"}, tmp_path)
+    report.write([Row("three", "so")], {"date": "2026-01-03"}, tmp_path)
+    page = (tmp_path / "RESULTS.md").read_text()
+    sections = {part.splitlines()[0]: part for part in page.split("\n## ")[2:]}
+    assert list(sections) == ["one", "two", "three"]
+    assert "Measured earlier: 2026-01-01." in sections["one"]
+    assert "Measured earlier: 2026-01-02." in sections["two"]
+    assert "20 ns" in sections["two"]
+    assert "earlier" not in sections["three"]
+    assert "| one | a | 1 | yes |" in page
