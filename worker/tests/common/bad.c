@@ -114,13 +114,23 @@ static pid_t escape(const char *how) {
     return last;
 }
 
+/* Whoever passes {"say": "say a word"} learns from the log that the call is here. */
+static void begun(const char *arg) {
+    if (strncmp(arg, "say ", 4) == 0) fprintf(stderr, "%s\n", arg);
+}
+
 static plugward_status misbehave(const plugward_request *request, plugward_reply *reply) {
     plugward_bytes tool = request->tool;
     char arg[512];
     argument(request, arg, sizeof arg);
+    begun(arg);
     if (is(tool, "echo")) return host->reply_json(reply, request->args);
     if (is(tool, "pid")) return json(reply, "%ld", getpid());
     if (is(tool, "segfault")) { *(volatile int *)0x10 = 1; }
+    if (is(tool, "log_and_segfault")) {
+        host->log(host, PLUGWARD_LOG_ERROR, text("about to look at 0x10"));
+        *(volatile int *)0x10 = 1;
+    }
     if (is(tool, "overflow")) return deeper(0);
     if (is(tool, "abort")) { fprintf(stderr, "giving up: %s\n", arg); abort(); }
     if (is(tool, "exit")) _exit(7);

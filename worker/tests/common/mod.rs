@@ -12,7 +12,7 @@ use plugward_core::runtime::{LoadReport, Runtime, RuntimeOptions};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The worker program that cargo built for these tests.
 pub const WORKER: &str = env!("CARGO_BIN_EXE_plugward-worker");
@@ -22,6 +22,7 @@ pub const TOOLS: &[&str] = &[
     "echo",
     "pid",
     "segfault",
+    "log_and_segfault",
     "overflow",
     "abort",
     "exit",
@@ -202,13 +203,16 @@ pub fn is_alive(pid: u32) -> bool {
     !matches!(state, None | Some('Z' | 'X'))
 }
 
-/// Waits at most half a minute for `done`.
+/// Waits at most a minute for `done`.
 pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..3000 {
-        if done() {
-            return;
-        }
+    let until = Instant::now() + Duration::from_secs(60);
+    while !done() {
+        assert!(Instant::now() < until, "never: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("never: {what}");
+}
+
+/// Waits until a plugin has written that line.
+pub fn said(rt: &Runtime, line: &str) {
+    eventually(line, || rt.log().recent().iter().any(|r| r.message == line));
 }
