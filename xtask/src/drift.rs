@@ -1,5 +1,6 @@
 //! Writing the generated files, and finding those that no longer match.
 
+use crate::features;
 use crate::generators::{ALL, Result};
 use std::fs;
 use std::io::ErrorKind;
@@ -27,7 +28,7 @@ pub(crate) fn generate() -> Result<bool> {
     Ok(true)
 }
 
-/// Whether every committed file is what its generator makes; prints what is not.
+/// Whether every committed file is what its generator makes, and every door compiles the same core; prints what is not.
 pub(crate) fn check() -> Result<bool> {
     let found = drifted()?;
     for hint in &found {
@@ -40,7 +41,11 @@ pub(crate) fn check() -> Result<bool> {
             ALL.len()
         );
     }
-    Ok(found.is_empty())
+    let differing = features::differing()?;
+    for hint in &differing {
+        eprintln!("{hint}");
+    }
+    Ok(found.is_empty() && differing.is_empty())
 }
 
 /// A hint for every file that differs from what its generator makes.

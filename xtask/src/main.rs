@@ -1,5 +1,5 @@
 //! `cargo xtask generate` writes every generated file, `cargo xtask check` tells which of the
-//! committed ones have drifted from their source.
+//! committed ones have drifted from their source, and whether the doors compile different cores.
 //!
 //! A generator is one file with one function from nothing to a text; [`generators::ALL`] lists
 //! them. The same list serves writing, checking and the test, so none can be forgotten.
@@ -9,6 +9,7 @@ mod errors_h;
 mod errors_md;
 mod errors_py;
 mod errors_ts;
+mod features;
 mod generators;
 mod header;
 mod manifest_schema;
