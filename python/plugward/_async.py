@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from plugward import _native
-from plugward.errors import CallCancelled, DeadlineExceeded, InvalidInput
+from plugward.errors import DeadlineExceeded, InvalidInput
 
 GRACE = 0.005
 """Seconds that a cancelled coroutine has to end before its caller goes on without it."""
@@ -186,47 +187,83 @@ class Stopper:
         self._task.cancel()
 
 
-def run_blocking(
-    handler: Callable[..., Any],
-    kwargs: Mapping[str, Any],
-    seconds: float | None,
-    hold: Callable[[Stopper], None] | None = None,
-) -> Any:
-    """Run a coroutine function to its end on this thread, in a loop of its own, whether or not a loop runs here.
+def run_blocking(handler: Callable[..., Any], kwargs: Mapping[str, Any]) -> Any:
+    """Run a coroutine function to its end on this thread, whether or not a loop runs here."""
+    own = OwnLoop()
+    try:
+        return own.run(handler, kwargs, None)
+    finally:
+        own.close()
 
-    `hold` is given what cancels it from another thread.
+
+class OwnLoop:
+    """An event loop for one call on this thread; a loop that runs here is set aside meanwhile.
+
+    The exception that stops a call may strike at any line of `run`. It must not strike while a loop is made or closed,
+    which would leave sockets that nobody closes and a thread whose own loop is lost: whoever stops calls begins after
+    `OwnLoop()` and has ended before `close()`.
 
     A helper thread was rejected: callbacks and thread-bound objects of the caller must stay on its thread.
     """
-    with no_running_loop():
-        loop = asyncio.new_event_loop()
+
+    def __init__(self) -> None:
+        """Make the loop and set the running one aside."""
+        self._loop = asyncio.new_event_loop()
+        self._hooks = sys.get_asyncgen_hooks()
+        self._aside = _set_aside()
+
+    def run(
+        self,
+        handler: Callable[..., Any],
+        kwargs: Mapping[str, Any],
+        seconds: float | None,
+        hold: Callable[[Stopper], None] | None = None,
+    ) -> Any:
+        """Run a coroutine function to its end; `hold` is given what cancels it from another thread."""
         try:
-            return loop.run_until_complete(_limited(handler, kwargs, seconds, hold))
+            return self._loop.run_until_complete(_limited(handler, kwargs, seconds, hold))
         finally:
-            # The exception that stops the call may strike in here as well; it does not come twice in a row.
-            try:
-                _close(loop)
-            except (DeadlineExceeded, CallCancelled):
-                _close(loop)
-                raise
+            # Tasks that it left behind: they may run for as long as the call may, and are not waited for.
+            left = [task for task in asyncio.all_tasks(self._loop) if not task.done()]
+            for task in left:
+                task.cancel()
+            if left:
+                self._loop.run_until_complete(asyncio.sleep(0))
+
+    def close(self) -> None:
+        """Close the loop, whatever stopped it, and put the one that was set aside back. Runs no code of the plugin."""
+        _put_back(*self._aside)
+        sys.set_asyncgen_hooks(*self._hooks)
+        self._loop._thread_id = None  # type: ignore[attr-defined]  # what stopped it may have struck before it could say so
+        for task in asyncio.all_tasks(self._loop):
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # nobody can wait for it
+        self._loop.close()
 
 
 @contextmanager
 def no_running_loop() -> Iterator[None]:
     """Set the loop and the task that run on this thread aside."""
-    running = asyncio._get_running_loop()
-    if running is None:
-        yield
-        return
-    swap = getattr(asyncio.tasks, "_swap_current_task", None)  # Python 3.12 and later
-    task = swap(running, None) if swap else None
-    asyncio._set_running_loop(None)
+    aside = _set_aside()
     try:
         yield
     finally:
-        asyncio._set_running_loop(running)
-        if swap:
-            swap(running, task)
+        _put_back(*aside)
+
+
+_swap_task = getattr(asyncio.tasks, "_swap_current_task", None)  # Python 3.12 and later
+
+
+def _set_aside() -> tuple[asyncio.AbstractEventLoop | None, asyncio.Task[Any] | None]:
+    running = asyncio._get_running_loop()
+    task = _swap_task(running, None) if running is not None and _swap_task else None
+    asyncio._set_running_loop(None)
+    return running, task
+
+
+def _put_back(running: asyncio.AbstractEventLoop | None, task: asyncio.Task[Any] | None) -> None:
+    asyncio._set_running_loop(running)
+    if running is not None and _swap_task:
+        _swap_task(running, task)
 
 
 async def _limited(
@@ -262,16 +299,3 @@ async def _caught(handler: Callable[..., Any], kwargs: Mapping[str, Any]) -> tup
         return True, await coroutine
     except BaseException as error:  # noqa: BLE001 (as in `_drive`)
         return False, error
-
-
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Close a loop without waiting for tasks that refuse to end."""
-    if loop.is_closed():
-        return
-    left = [task for task in asyncio.all_tasks(loop) if not task.done()]
-    for task in left:
-        task.cancel()
-        task._log_destroy_pending = False  # type: ignore[attr-defined]  # nobody can wait for them
-    if left:
-        loop.run_until_complete(asyncio.sleep(0))
-    loop.close()

@@ -77,7 +77,7 @@ def run_plugin_sandboxed(function: Callable[..., Any], /, *args: Any, **kwargs: 
 def _complete(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     from plugward._async import run_blocking
 
-    return run_blocking(functools.partial(function, *args), kwargs, None)
+    return run_blocking(functools.partial(function, *args), kwargs)
 
 
 def _run_threaded(

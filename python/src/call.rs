@@ -10,6 +10,7 @@ use crate::interrupt;
 use crate::invoke;
 use crate::names;
 use crate::outcome::Outcome;
+use crate::own_loop::OwnLoop;
 use crate::pack::{Way, pack};
 use crate::runtime::Runtime;
 use crate::thread;
@@ -223,8 +224,9 @@ fn special<'py>(
     let args = (tool.handler.bind(py), &kwargs, seconds)
         .into_pyobject(py)
         .map_err(|e| internal(py, &e))?;
-    let run = names::run_blocking(py).map_err(|e| internal(py, &e))?;
-    inline(runtime, py, ticket, tool, run, Some(&args), None)
+    let own = OwnLoop::open(py).map_err(|e| internal(py, &e))?;
+    let run = own.run().map_err(|e| internal(py, &e))?;
+    inline(runtime, py, ticket, tool, &run, Some(&args), None)
 }
 
 /// The arguments with the progress callback among them, in a dict of their own.

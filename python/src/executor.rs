@@ -6,6 +6,7 @@ use crate::fault::{Limit, classify};
 use crate::interrupt::{Hold, Interrupts, Why, Worker};
 use crate::invoke;
 use crate::names;
+use crate::own_loop::OwnLoop;
 use crate::pack::{Way, pack};
 use crate::progress::WorkerProgress;
 use crate::tool::PyTool;
@@ -171,9 +172,10 @@ fn on_values(
     let handler = tool.handler.bind(py);
     let driven = match tool.is_async {
         true => {
-            let run = names::run_blocking(py).map_err(internal)?;
+            let own = OwnLoop::open(py).map_err(internal)?;
+            let run = own.run().map_err(internal)?;
             let args = (handler, kwargs, None::<f64>, Hold(Arc::clone(worker)));
-            Some((run, args.into_pyobject(py).map_err(internal)?))
+            Some((own, run, args.into_pyobject(py).map_err(internal)?))
         }
         false => None,
     };
@@ -184,7 +186,7 @@ fn on_values(
         return Err(Fault::Cancelled);
     }
     let result = match &driven {
-        Some((run, args)) => invoke::call(run, args, None),
+        Some((_, run, args)) => invoke::call(run, args, None),
         None => invoke::call(handler, names::no_args(py), Some(kwargs)),
     };
     let cancelled = worker.end(py);

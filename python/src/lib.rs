@@ -27,6 +27,7 @@ mod meeting;
 mod names;
 mod options;
 mod outcome;
+mod own_loop;
 mod pack;
 mod pending;
 #[cfg(target_os = "linux")]

@@ -42,8 +42,8 @@ imported! {
     package_modules: PyAny = "plugward._packages", "modules";
     /// Finds a package's folder without importing it.
     package_folder: PyAny = "plugward._packages", "folder";
-    /// Runs a coroutine to its end.
-    run_blocking: PyAny = "plugward._async", "run_blocking";
+    /// An event loop for one call.
+    own_loop: PyAny = "plugward._async", "OwnLoop";
     /// Formats an exception, whatever it is.
     format_exception: PyAny = "plugward._describe", "format_exception";
     /// Writes one record to `logging`.

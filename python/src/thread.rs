@@ -11,6 +11,7 @@ use crate::interrupt::{Interrupts, Why, Worker, on_main_thread};
 use crate::invoke;
 use crate::meeting::Meeting;
 use crate::names;
+use crate::own_loop::OwnLoop;
 use crate::progress::Progress;
 use crate::raw::SameThread;
 use crate::runtime::Runtime;
@@ -71,7 +72,9 @@ struct Work {
     runtime: plugward_core::Runtime,
     target: Target,
     limit: Limit,
+    /// Runs what it is given in the caller's context.
     run: Py<PyAny>,
+    /// A function and `kwargs` are the call; without `kwargs`, a coroutine function and what its loop takes with it.
     args: Py<PyTuple>,
     kwargs: Option<Py<PyDict>>,
 }
@@ -137,7 +140,7 @@ impl Away {
         let handler = tool.handler.bind(py);
         let (args, kwargs) = if tool.is_async {
             let seconds = ticket.limit().map(|l| l.as_secs_f64());
-            let args = (names::run_blocking(py)?, handler, kwargs, seconds);
+            let args = (handler, kwargs, seconds);
             (args.into_pyobject(py)?.unbind(), None)
         } else {
             (PyTuple::new(py, [handler])?.unbind(), Some(kwargs.unbind()))
@@ -283,12 +286,26 @@ impl Work {
         })
     }
 
+    /// A loop for the coroutine, and the arguments with which it is run.
+    fn driven<'py>(&self, py: Python<'py>) -> PyResult<(OwnLoop<'py>, Bound<'py, PyTuple>)> {
+        let own = OwnLoop::open(py)?;
+        let args = self.args.bind(py).as_sequence().to_list()?;
+        args.insert(0, own.run()?)?;
+        Ok((own, args.to_tuple()))
+    }
+
     fn done(self, py: Python<'_>, worker: &Worker) -> Answer {
         let inside = Inside::enter(self.target.plugin().id).map_err(Fault::NotStarted)?;
-        worker.begin();
         let kwargs = self.kwargs.as_ref().map(|k| k.bind(py));
-        let result = invoke::call(self.run.bind(py), self.args.bind(py), kwargs);
+        let own = match kwargs {
+            Some(_) => None,
+            None => Some(self.driven(py).map_err(|e| internal(py, &e))?),
+        };
+        let args = own.as_ref().map_or(self.args.bind(py), |(_, args)| args);
+        worker.begin();
+        let result = invoke::call(self.run.bind(py), args, kwargs);
         worker.end(py);
+        drop(own);
         drop(inside);
         let dog = self.runtime.watchdog();
         result

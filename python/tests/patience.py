@@ -1,0 +1,31 @@
+"""Waiting for what will happen, however slow the machine is."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+PATIENCE = 60.0
+"""Seconds after which what has not happened never will."""
+
+
+def until(what: str, done: Callable[[], Any]) -> Any:
+    """The first answer of `done` that is true."""
+    end = time.monotonic() + PATIENCE
+    while not (found := done()):
+        if time.monotonic() > end:
+            pytest.fail(f"never: {what}")
+        time.sleep(0.01)
+    return found
+
+
+async def until_async(what: str, done: Callable[[], Any]) -> Any:
+    """The same, while the loop goes on."""
+    end = time.monotonic() + PATIENCE
+    while not (found := done()):
+        if time.monotonic() > end:
+            pytest.fail(f"never: {what}")
+        await asyncio.sleep(0.01)
+    return found
