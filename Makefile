@@ -3,6 +3,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
+# Programs that a rule starts would look for a job server that is not open to them.
+unexport MAKEFLAGS
 
 PREFIX ?= /usr/local
 PORT ?= 8000
@@ -81,7 +83,7 @@ serve: $(WHEEL) ## the example host on PORT (default 8000), until interrupted
 # --- tests -----------------------------------------------------------------------------------------------------------
 
 .PHONY: test check test-rust test-c test-node test-python
-test: check test-rust test-c test-node test-python ## every test of every language
+test: check test-python test-rust test-c test-node ## every test of every language (two at a time with -j2 -Otarget)
 
 check: ## are the generated files (header, error tables, schema) up to date?
 	cargo run --quiet --locked -p xtask -- check
