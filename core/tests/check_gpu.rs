@@ -284,11 +284,11 @@ fn wild_answers_do_no_harm() {
 
 #[test]
 fn a_driver_that_hangs_is_given_up() {
-    let mut machine = Machine::with_nvml(&["-DHANG=30"]);
+    let mut machine = Machine::with_nvml(&["-DHANG=600"]);
     machine.config.bound = Duration::from_millis(100);
     let start = Instant::now();
     only(&machine.check(), Code::GpuDriverError, "did not answer");
-    assert!(start.elapsed() < Duration::from_secs(10));
+    assert!(start.elapsed() < Duration::from_secs(60));
 }
 
 /// Whatever this machine has: an answer with a code or a device, in time, and no CUDA in here.

@@ -3,13 +3,13 @@
 
 mod common;
 
-use common::{load, runtime};
+use common::{eventually, load, runtime};
 use plugward_core::Error;
 use plugward_core::call::{Args, Call, CallOptions, Fault, Reply};
 use plugward_core::lifecycle::Event;
 use plugward_core::runtime::{LoadReport, Runtime};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const DOOR: &str = "core";
 
@@ -136,14 +136,9 @@ fn wait(rt: &Runtime, what: &Value) -> Value {
         .iter()
         .find(|(k, _)| *k != "plugin")
         .unwrap();
-    let until = Instant::now() + Duration::from_secs(10);
-    while health(rt, text(what, "plugin"))[field] != *value {
-        assert!(
-            Instant::now() < until,
-            "{field} did not become {value} within 10 s"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually(&format!("{field} is {value}"), || {
+        health(rt, text(what, "plugin"))[field] == *value
+    });
     json!({})
 }
 

@@ -65,14 +65,14 @@ fn a_constructor_that_hangs_does_not_hang_the_host() {
     let rt = Runtime::new(options).unwrap();
     let since = Instant::now();
     let hang = || {
-        std::thread::sleep(Duration::from_secs(20));
+        std::thread::sleep(Duration::from_secs(600));
         Err(Error::new(Code::LoadImport))
     };
     let report = rt.load_with(
         manifest("a", json!({"isolation": "thread"})),
         Arc::new(Broken(hang)),
     );
-    assert!(since.elapsed() < Duration::from_secs(5));
+    assert!(since.elapsed() < Duration::from_secs(60));
     assert_eq!(report.state, State::Failed);
     assert!(
         report

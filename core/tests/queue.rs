@@ -25,7 +25,7 @@ fn a_caller_in_the_queue_of_an_old_generation_takes_its_turn_in_the_new_one_at_o
     let (tell, told) = mpsc::channel();
     // It has not begun, so there is nothing stale about it.
     std::thread::spawn(move || tell.send(waiting.wait().map(|t| t.succeed().unwrap().generation)));
-    let served = told.recv_timeout(Duration::from_secs(10)).unwrap();
+    let served = told.recv_timeout(Duration::from_secs(60)).unwrap();
     assert_eq!(served.unwrap(), 2);
     assert_eq!(rt.plugin_health("p").unwrap().in_flight, 0);
     let (_, stale) = first.succeed().unwrap_err();

@@ -19,11 +19,10 @@ use std::time::Duration;
 /// What the versions of one plugin share, and what a test sets.
 #[derive(Default)]
 struct Stage {
-    built: AtomicU32,
     stopped: Mutex<Vec<u32>>,
     broken: AtomicBool,
     slow: AtomicBool,
-    /// Calls with `{"wait": true}` wait for it.
+    /// Calls with `{"wait": true}` wait for it, and slow builds.
     gate: Mutex<bool>,
     opened: Condvar,
     inside: AtomicU32,
@@ -38,19 +37,15 @@ impl Stage {
     fn pass(&self) {
         self.inside.fetch_add(1, Ordering::SeqCst);
         let gate = self.gate.lock().unwrap();
-        let limit = Duration::from_secs(30);
+        let limit = Duration::from_secs(120);
         drop(self.opened.wait_timeout_while(gate, limit, |open| !*open));
         self.inside.fetch_sub(1, Ordering::SeqCst);
     }
 
     fn wait_inside(&self, n: u32) {
-        for _ in 0..2000 {
-            if self.inside.load(Ordering::SeqCst) == n {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("never {n} calls inside");
+        common::eventually(&format!("{n} inside"), || {
+            self.inside.load(Ordering::SeqCst) == n
+        });
     }
 }
 
@@ -64,9 +59,8 @@ struct Version {
 
 impl Loader for Versioned {
     fn build(&self, _: &Manifest, context: &BuildContext) -> Result<Built, Error> {
-        self.0.built.fetch_add(1, Ordering::SeqCst);
         if self.0.slow.load(Ordering::SeqCst) {
-            std::thread::sleep(Duration::from_millis(200));
+            self.0.pass();
         }
         if self.0.broken.load(Ordering::SeqCst) {
             return Err(Error::new(Code::LoadConstruct).with_message("broken on purpose"));
@@ -237,11 +231,10 @@ fn the_old_version_serves_while_the_new_one_is_built() {
     stage.slow.store(true, Ordering::SeqCst);
     std::thread::scope(|scope| {
         let reload = scope.spawn(|| rt.reload("p").unwrap());
-        while stage.built.load(Ordering::SeqCst) == 1 {
-            std::thread::yield_now();
-        }
+        stage.wait_inside(1);
         let outcome = call(&rt, "p");
         assert_eq!(*version(&outcome), 1, "the build of version 2 is under way");
+        stage.open();
         assert!(reload.join().unwrap().is_ok());
     });
     assert_eq!(*version(&call(&rt, "p")), 2);

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{call, manifest, runtime};
+use common::{call, eventually, manifest, runtime};
 use plugward_core::Error;
 use plugward_core::call::{BuildContext, Built, Call, Executor, Fault, Loader, Reply};
 use plugward_core::error::Code;
@@ -12,19 +12,23 @@ use plugward_core::manifest::Manifest;
 use plugward_core::runtime::{LoadReport, Runtime};
 use serde_json::{Value, json};
 use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 type Ends = Arc<Mutex<Vec<String>>>;
 
-/// Writes down when it is stopped; `{"ms": n}` sleeps that long.
+/// Calls with `{"wait": true}` wait for it.
+static OPEN: AtomicBool = AtomicBool::new(false);
+
+/// Writes down when it is stopped.
 struct Sleeper(String, Ends);
 
 impl Executor for Sleeper {
     fn call(&self, call: &Call<'_>) -> Result<Reply, Fault> {
-        let ms = call.args.value()["ms"].as_u64().unwrap_or(0);
-        std::thread::sleep(Duration::from_millis(ms));
-        Ok(json!(ms).into())
+        if call.args.value()["wait"] == true {
+            eventually("it is let go", || OPEN.load(Ordering::SeqCst));
+        }
+        Ok(json!(1).into())
     }
 
     fn stop(&self) {
@@ -65,7 +69,8 @@ fn a_stopped_plugin_finishes_its_calls_refuses_new_ones_and_comes_back() {
         let (rt, ends) = (runtime(), Ends::default());
         assert!(load(&rt, &ends, "p", json!({"isolation": isolation})).is_ok());
         std::thread::scope(|scope| {
-            let long = scope.spawn(|| common::call_with(&rt, "p", json!({"ms": 400}), None));
+            OPEN.store(false, Ordering::SeqCst);
+            let long = scope.spawn(|| common::call_with(&rt, "p", json!({"wait": true}), None));
             while rt.plugin_health("p").unwrap().in_flight == 0 {
                 std::thread::yield_now();
             }
@@ -79,6 +84,7 @@ fn a_stopped_plugin_finishes_its_calls_refuses_new_ones_and_comes_back() {
             assert_eq!(error.kind(), "PluginStopped");
             assert!(error.remedy().contains("restart"), "{}", error.remedy());
             assert!(ends.lock().unwrap().is_empty(), "a call is under way");
+            OPEN.store(true, Ordering::SeqCst);
             assert!(long.join().unwrap().is_ok());
             let report = stop.join().unwrap();
             assert_eq!((report.state, report.cut_off), (State::Unavailable, 0));

@@ -21,7 +21,7 @@ const READERS: usize = 500;
 const WRITERS: usize = 10;
 const WINDOWS: u32 = 6;
 /// Between two steps of a thread, so that the test measures locks and not the scheduler.
-const PAUSE: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(50);
 
 fn seconds() -> u64 {
     std::env::var("PLUGWARD_STRESS_SECONDS")
@@ -32,6 +32,14 @@ fn seconds() -> u64 {
 
 fn name(n: usize) -> String {
     format!("plugin-{:02}", n % PLUGINS)
+}
+
+fn what(at: usize) -> String {
+    match at {
+        at if at < CALLERS => format!("caller {at}"),
+        at if at < CALLERS + READERS => format!("reader {at}"),
+        at => format!("writer {at}"),
+    }
 }
 
 struct Progress {
@@ -141,8 +149,11 @@ fn a_thousand_callers_and_readers_against_ten_writers() {
         let until = Instant::now() + window;
         std::thread::sleep(until.saturating_duration_since(Instant::now()));
         let now = count();
-        let stalled = now.iter().zip(&before).filter(|(a, b)| a == b).count();
-        assert_eq!(stalled, 0, "threads without progress in window {n}");
+        let stalled: Vec<String> = (0..threads)
+            .filter(|at| now[*at] == before[*at])
+            .map(what)
+            .collect();
+        assert!(stalled.is_empty(), "no progress in window {n}: {stalled:?}");
         before = now;
     }
     progress.stop.store(true, Ordering::Relaxed);

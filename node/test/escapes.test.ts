@@ -16,7 +16,7 @@ const PROBE = `
 
 async function run(code: string): Promise<Reply> {
   const worker = PluginWorker.start("sandbox", { memoryMb: 64 });
-  const alarm = setTimeout(() => void worker.stop(fault.deadline(5000)), 5000);
+  const alarm = setTimeout(() => void worker.stop(fault.deadline(60_000)), 60_000);
   const reply = await worker.runScript(code, "escape.js");
   clearTimeout(alarm);
   await worker.stop();

@@ -24,9 +24,9 @@ export function modulePlugin(name: string, code: string, more: object = {}): str
   return folder({ "manifest.json": manifest, "index.js": code });
 }
 
-/** Waits until `holds` answers something truthy, at most ten seconds. */
+/** Waits until `holds` answers something truthy, at most a minute. */
 export async function until<T>(holds: () => T): Promise<Exclude<T, false | null | undefined | 0 | "">> {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 60_000;
   for (;;) {
     const value = holds();
     if (value) return value as Exclude<T, false | null | undefined | 0 | "">;

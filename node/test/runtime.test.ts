@@ -200,7 +200,7 @@ test("every step of a load has its own error, and the plugin is listed", async (
 });
 
 test("a load that never ends is ended", async () => {
-  const rt = new Runtime({ loadTimeoutMs: 700 });
+  const rt = new Runtime({ loadTimeoutMs: 3000 });
   runtimes.push(rt);
   const [spins, hangs] = await Promise.all([rt.load(modulePlugin("spins", "for (;;);")), rt.load(modulePlugin("hangs", "module.exports = {init: () => new Promise(() => {})}"))]);
   for (const [report] of [spins, hangs]) assert.equal(report?.error?.code, Code.LoadConstruct, JSON.stringify(report));
@@ -280,7 +280,7 @@ test("packages that are missing, too old or incomplete make it UNAVAILABLE; all 
 
 test("a restart while a call runs: its late result is refused, the next generation answers", async () => {
   const rt = fresh();
-  await ready(rt, modulePlugin("slow", "module.exports = {async go() { await new Promise(r => setTimeout(r, 300)); return 'old' }, quick: () => 'new'}"));
+  await ready(rt, modulePlugin("slow", "module.exports = {async go() { await new Promise(r => setTimeout(r, 3000)); return 'old' }, quick: () => 'new'}"));
   const late = rt.call("slow", "go");
   const report = await rt.restart("slow");
   assert.deepEqual([report.state, report.generation], ["INITIALIZED", 2]);
@@ -298,7 +298,7 @@ test("a plugin that will not say goodbye is ended all the same", async () => {
   await ready(rt, modulePlugin("spins on", "module.exports = {onShutdown() { for (;;); }, go: () => 1}"));
   const since = Date.now();
   await rt.close();
-  assert.ok(Date.now() - since < 10_000);
+  assert.ok(Date.now() - since < 60_000);
 });
 
 test("a plugin and its host exchange events", async () => {

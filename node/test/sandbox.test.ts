@@ -7,7 +7,7 @@ const workers: PluginWorker[] = [];
 after(() => Promise.all(workers.map((worker) => worker.stop())));
 
 /** A fresh sandbox, with a generous heap limit and an alarm for scripts that never end. */
-async function run(code: string, ms = 5000): Promise<Reply> {
+async function run(code: string, ms = 60_000): Promise<Reply> {
   const worker = PluginWorker.start("sandbox", { memoryMb: 64 });
   workers.push(worker);
   const alarm = setTimeout(() => void worker.stop(fault.deadline(ms)), ms);

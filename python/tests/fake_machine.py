@@ -111,7 +111,7 @@ class Host:
     def answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert line, f"the host ended with {self._process.wait(timeout=20)}"
+        assert line, f"the host ended with {self._process.wait(timeout=60)}"
         found: dict[str, Any] = json.loads(line)
         return found
 
@@ -130,7 +130,7 @@ class Host:
         self._process.stdin.close()
         self._process.stdout.close()
         try:
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=60)
         finally:
             self._process.kill()
             self._process.wait()

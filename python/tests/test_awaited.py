@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 import plugward
+from python.tests.patience import PATIENCE, until_async
 
 PLUGIN = """
 import os, time
@@ -20,9 +23,13 @@ class Plugin:
     name = "slow"
 
     def __init__(self):
-        self.tools = {name: getattr(self, name) for name in ("nap", "echo", "crash", "touch", "count")}
+        self.tools = {name: getattr(self, name) for name in ("nap", "hold", "echo", "crash", "touch", "count")}
 
     def nap(self, s): time.sleep(s); return os.getpid()
+    def hold(self, pipe):
+        # Until the writer of the pipe closes it; hears nothing meanwhile.
+        with open(pipe) as file: file.read()
+        return os.getpid()
     def echo(self, n): return n
     def crash(self, s): time.sleep(s); os.abort()
     def touch(self, s, name):
@@ -71,6 +78,34 @@ def load(tmp_path: Path) -> Iterator[Load]:
         rt.close()
 
 
+class Held:
+    """A call that runs until it is let go."""
+
+    def __init__(self, rt: plugward.Runtime, pipe: Path, **options: Any) -> None:
+        self.pipe, self.writer = pipe, -1
+        os.mkfifo(pipe)
+        self.call = asyncio.ensure_future(rt.acall("slow0", "hold", {"pipe": str(pipe)}, **options))
+
+    async def begun(self) -> Held:
+        await until_async("it has begun", self.opened)
+        return self
+
+    def opened(self) -> bool:
+        """A pipe can be opened for writing once somebody reads it."""
+        with contextlib.suppress(OSError):
+            self.writer = os.open(self.pipe, os.O_WRONLY | os.O_NONBLOCK)
+        return self.writer >= 0
+
+    def let_go(self) -> None:
+        os.close(self.writer)
+
+
+def health(rt: plugward.Runtime) -> dict[str, Any]:
+    found = rt.plugin_health("slow0")
+    assert found is not None
+    return found
+
+
 async def test_a_thousand_awaited_calls_hold_no_thread_each(load: Load) -> None:
     rt = load(4, queue=1000)
     await rt.acall("slow0", "echo", {"n": 0})  # what the first call starts is there
@@ -86,26 +121,26 @@ async def test_a_thousand_awaited_calls_hold_no_thread_each(load: Load) -> None:
     assert most <= before + 2
 
 
-async def test_the_queue_is_bounded_and_kept_in_order(load: Load) -> None:
+async def test_the_queue_is_bounded_and_kept_in_order(load: Load, tmp_path: Path) -> None:
     rt = load(queue=3)
-    first = [asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 0.2}))]
-    await asyncio.sleep(0.05)
-    outcomes = await asyncio.gather(*(rt.acall("slow0", "echo", {"n": n}) for n in range(5)))
+    first = await Held(rt, tmp_path / "first").begun()
+    calls = [asyncio.ensure_future(rt.acall("slow0", "echo", {"n": n})) for n in range(5)]
+    await until_async("two are refused", lambda: sum(call.done() for call in calls) >= 2)
+    first.let_go()
+    outcomes = await asyncio.gather(*calls)
     assert [o.result for o in outcomes[:3]] == [0, 1, 2]
     assert {o.code for o in outcomes[3:]} == {"PW-CALL-009"}
     assert [o.call_id for o in outcomes[:3]] == sorted(o.call_id for o in outcomes[:3])
-    assert (await first[0]).ok
+    assert (await first.call).ok
 
 
-async def test_a_call_that_waits_too_long_for_its_turn(load: Load) -> None:
+async def test_a_call_that_waits_too_long_for_its_turn(load: Load, tmp_path: Path) -> None:
     rt = load()
-    first = asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 0.5}))
-    await asyncio.sleep(0.05)
-    since = time.monotonic()
+    first = await Held(rt, tmp_path / "first").begun()
     outcome = await rt.acall("slow0", "echo", {"n": 1}, deadline_ms=50)
     assert (outcome.code, outcome.effect) == ("PW-CALL-010", "not_started")
-    assert time.monotonic() - since < 0.4
-    assert (await first).ok
+    first.let_go()
+    assert (await first.call).ok
 
 
 async def test_blocking_and_awaiting_callers_share_one_queue(load: Load) -> None:
@@ -119,72 +154,68 @@ async def test_blocking_and_awaiting_callers_share_one_queue(load: Load) -> None
 async def test_a_worker_that_dies_is_told_to_all_who_await_it(load: Load) -> None:
     rt = load(2, concurrency=2)
     others = [asyncio.ensure_future(rt.acall("slow1", "nap", {"s": 0.2})) for _ in range(2)]
-    doomed = asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 30}))
+    doomed = asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 600}))
     died = await rt.acall("slow0", "crash", {"s": 0.05})
     assert (died.code, "SIGABRT" in (died.error or "")) == ("PW-WORKER-004", True), died
     assert (await doomed).code == "PW-WORKER-004"
     assert all(o.ok for o in await asyncio.gather(*others))
-    health = rt.plugin_health("slow1")
-    assert health is not None
-    assert (health["generation"], health["in_flight"]) == (1, 0)
+    other = rt.plugin_health("slow1")
+    assert other is not None
+    assert (other["generation"], other["in_flight"]) == (1, 0)
 
 
 async def test_the_deadline_ends_the_process(load: Load) -> None:
     rt = load()
     since = time.monotonic()
-    outcome = await rt.acall("slow0", "nap", {"s": 30}, deadline_ms=100)
+    outcome = await rt.acall("slow0", "nap", {"s": 600}, deadline_ms=100)
     assert outcome.code == "PW-CALL-005"
     assert "worker process was killed" in (outcome.error or "")
-    assert time.monotonic() - since < 5
+    assert time.monotonic() - since < PATIENCE
 
 
-async def test_cancelling_a_waiting_call_withdraws_it(load: Load) -> None:
+async def test_cancelling_a_waiting_call_withdraws_it(load: Load, tmp_path: Path) -> None:
     rt = load()
-    first = asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 0.3}))
-    await asyncio.sleep(0.05)
+    first = await Held(rt, tmp_path / "first").begun()
     second = asyncio.ensure_future(rt.acall("slow0", "touch", {"s": 0, "name": "cancelled"}))
-    await asyncio.sleep(0.05)
+    await until_async("it waits", lambda: health(rt)["waiting"] == 1)
     second.cancel()
     with pytest.raises(asyncio.CancelledError):
         await second
-    assert (await first).ok
+    first.let_go()
+    assert (await first.call).ok
     assert (await rt.acall("slow0", "touch", {"s": 0, "name": "kept"})).result == ["kept"]
 
 
-async def test_cancelling_a_running_call_harms_no_sibling(load: Load) -> None:
+async def test_cancelling_a_running_call_harms_no_sibling(load: Load, tmp_path: Path) -> None:
     rt = load(concurrency=2)
-    sibling = asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 0.4}))
-    running = asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 0.4}))
-    await asyncio.sleep(0.1)
-    running.cancel()
+    sibling = await Held(rt, tmp_path / "sibling").begun()
+    running = await Held(rt, tmp_path / "running").begun()
+    running.call.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await running
-    health = rt.plugin_health("slow0")
-    assert health is not None
-    assert health["in_flight"] == 2, "it keeps its place until it has ended"
+        await running.call
+    assert health(rt)["in_flight"] == 2, "it keeps its place until it has ended"
+    running.let_go()
     assert (await rt.acall("slow0", "echo", {"n": 1})).result == 1, "and gives it back then"
-    assert (await sibling).ok
-    for _ in range(200):
-        health = rt.plugin_health("slow0")
-        assert health is not None
-        if health["in_flight"] == 0:
-            break
-        await asyncio.sleep(0.01)
-    assert (health["in_flight"], health["generation"], health["state"]) == (0, 1, "INITIALIZED")
+    sibling.let_go()
+    assert (await sibling.call).ok
+    await until_async("both have ended", lambda: health(rt)["in_flight"] == 0)
+    assert (health(rt)["generation"], health(rt)["state"]) == (1, "INITIALIZED")
 
 
-async def test_a_cancelled_call_that_never_ends_is_ended_at_its_deadline_and_blames_nobody(load: Load) -> None:
+async def test_a_cancelled_call_that_never_ends_is_ended_at_its_deadline_and_blames_nobody(
+    load: Load, tmp_path: Path
+) -> None:
     rt = load()
-    call = asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 30}, deadline_ms=300))
-    await asyncio.sleep(0.1)
-    call.cancel()
+    # Its deadline comes before its grace is over, which is a second.
+    held = await Held(rt, tmp_path / "held", deadline_ms=1000).begun()
+    held.call.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await call
+        await held.call
     outcome = await rt.acall("slow0", "echo", {"n": 1})
+    held.let_go()
     assert (outcome.result, outcome.generation) == (1, 2), outcome
-    health = rt.plugin_health("slow0")
-    assert health is not None
-    assert (health["error_count"], health["quarantined"], health["state"]) == (0, False, "INITIALIZED")
+    now = health(rt)
+    assert (now["error_count"], now["quarantined"], now["state"]) == (0, False, "INITIALIZED")
 
 
 async def test_progress_comes_to_the_loops_thread(load: Load) -> None:
@@ -211,23 +242,27 @@ async def test_a_callback_that_raises_ends_the_call(load: Load, awaited: bool) -
             raise ValueError("enough")
 
     if awaited:
-        outcome = await rt.acall("slow0", "count", {"to": 10_000}, progress=enough)
+        outcome = await rt.acall("slow0", "count", {"to": 100_000}, progress=enough)
     else:
-        outcome = await asyncio.to_thread(rt.call, "slow0", "count", {"to": 10_000}, progress=enough)
+        outcome = await asyncio.to_thread(rt.call, "slow0", "count", {"to": 100_000}, progress=enough)
     assert outcome.code == "PW-CALL-013", outcome
-    await asyncio.sleep(0.3)  # a caller that blocked has left before the tool has
-    assert (await rt.acall("slow0", "echo", {"n": 1}, deadline_ms=5000)).ok
+    # A caller that blocked has left before the tool has.
+    end = time.monotonic() + PATIENCE
+    while (outcome := await rt.acall("slow0", "echo", {"n": 1}, deadline_ms=60_000)).code == "PW-CALL-009":
+        assert time.monotonic() < end, outcome
+        await asyncio.sleep(0.01)
+    assert outcome.ok, outcome
     assert rt.state("slow0") == "INITIALIZED"
 
 
 async def test_a_plugin_that_reports_hears_that_it_was_cancelled(load: Load) -> None:
     rt = load()
-    call = asyncio.ensure_future(rt.acall("slow0", "count", {"to": 10_000}))
+    call = asyncio.ensure_future(rt.acall("slow0", "count", {"to": 100_000}))
     await asyncio.sleep(0.1)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    outcome = await rt.acall("slow0", "echo", {"n": 1}, deadline_ms=5000)
+    outcome = await rt.acall("slow0", "echo", {"n": 1}, deadline_ms=60_000)
     assert outcome.ok, "its place is free again long before it would have ended"
 
 
@@ -251,8 +286,8 @@ def test_each_loop_has_its_own_letters_and_leaves_nothing_behind(load: Load) -> 
 
 async def test_closing_ends_what_is_awaited(load: Load) -> None:
     rt = load(queue=8)
-    calls = [asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 30})) for _ in range(4)]
+    calls = [asyncio.ensure_future(rt.acall("slow0", "nap", {"s": 600})) for _ in range(4)]
     await asyncio.sleep(0.1)
     rt.close()
-    outcomes = await asyncio.wait_for(asyncio.gather(*calls), 20)
+    outcomes = await asyncio.wait_for(asyncio.gather(*calls), 60)
     assert not any(o.ok for o in outcomes)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import plugward
+from python.tests.patience import until
 from python.tests.site_folder import SiteFolder
 
 SEGFAULT = "import ctypes, sys\nprint('before the end', file=sys.stderr)\nctypes.string_at(8)\n"
@@ -81,15 +82,16 @@ def test_one_that_leaves_a_daemon_behind(site: SiteFolder, tmp_path: Path) -> No
     site.add("alpha", code=f"import os, time\nif os.fork() == 0:\n{daemon}{wait}")
     (finding,) = tried("alpha")
     assert finding["ok"], finding
-    assert not Path("/proc", pid.read_text()).exists() or " Z " in Path("/proc", pid.read_text(), "stat").read_text()
+    place = Path("/proc", pid.read_text())
+    until("it has ended", lambda: not place.exists() or " Z " in (place / "stat").read_text())
 
 
 def test_one_that_hangs(site: SiteFolder) -> None:
     site.add("alpha", code="import time\n\ndef wait_for_the_server():\n    time.sleep(1000)\n\nwait_for_the_server()\n")
     start = time.monotonic()
-    (finding,) = tried("alpha", seconds=1)
-    only(finding, "did not end within 1.0 s", "wait_for_the_server")
-    assert time.monotonic() - start < 40
+    (finding,) = tried("alpha", seconds=5)
+    only(finding, "did not end within 5.0 s", "wait_for_the_server")
+    assert time.monotonic() - start < 100
 
 
 def test_one_that_hangs_where_python_cannot_look(site: SiteFolder) -> None:
@@ -98,7 +100,7 @@ def test_one_that_hangs_where_python_cannot_look(site: SiteFolder) -> None:
     start = time.monotonic()
     (finding,) = tried("alpha", seconds=1)
     only(finding, "did not end within")
-    assert time.monotonic() - start < 40
+    assert time.monotonic() - start < 100
 
 
 def test_one_that_prints(site: SiteFolder) -> None:
@@ -118,9 +120,9 @@ def test_one_that_prints_without_end(site: SiteFolder) -> None:
 def test_one_that_leaves_a_process_behind(site: SiteFolder) -> None:
     site.add("alpha", code="import subprocess\nsubprocess.Popen(['sleep', '1000'])\n")
     start = time.monotonic()
-    (finding,) = tried("alpha", seconds=50)
+    (finding,) = tried("alpha", seconds=150)
     assert finding["ok"], finding
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 100
 
 
 def test_modules_have_other_names_than_distributions(site: SiteFolder) -> None:

@@ -84,9 +84,9 @@ def mark(rt: plugward.Runtime, what: dict[str, Any]) -> dict[str, Any]:
 
 def wait(rt: plugward.Runtime, what: dict[str, Any]) -> dict[str, Any]:
     field, value = next((key, item) for key, item in what.items() if key != "plugin")
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while (rt.plugin_health(what["plugin"]) or {})[field] != value:
-        assert time.monotonic() < until, f"{field} did not become {value} within 10 s"
+        assert time.monotonic() < until, f"{field} did not become {value} within 60 s"
         time.sleep(0.02)
     return {}
 

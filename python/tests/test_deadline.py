@@ -8,6 +8,7 @@ import pytest
 
 import plugward
 from plugward import Runtime
+from python.tests.patience import PATIENCE
 
 
 def spin() -> None:
@@ -19,7 +20,7 @@ def test_a_loop_is_stopped(runtime: Runtime, state: Any) -> None:
     runtime.add_host("p", {"spin": spin}, isolation="inline", deadline_ms=50)
     begun = time.monotonic()
     outcome = runtime.call("p", "spin")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < PATIENCE
     assert outcome.code == "PW-CALL-005"
     assert outcome.error_type == "DeadlineExceeded"
     assert outcome.effect == "stopped"
@@ -51,7 +52,7 @@ def test_a_call_that_swallows_the_exception_gets_it_again(runtime: Runtime) -> N
             except BaseException:
                 swallowed += 1
 
-    runtime.add_host("p", {"t": swallow}, isolation="inline", deadline_ms=20)
+    runtime.add_host("p", {"t": swallow}, isolation="inline", deadline_ms=500)
     outcome = runtime.call("p", "t")
     assert swallowed == 3
     assert outcome.code == "PW-CALL-005"
@@ -60,11 +61,11 @@ def test_a_call_that_swallows_the_exception_gets_it_again(runtime: Runtime) -> N
 
 
 def test_native_code_comes_back_late_and_its_result_is_discarded(runtime: Runtime) -> None:
-    runtime.add_host("p", {"t": lambda: time.sleep(0.2)}, isolation="inline", deadline_ms=20)
+    runtime.add_host("p", {"t": lambda: time.sleep(1)}, isolation="inline", deadline_ms=500)
     outcome = runtime.call("p", "t")
     assert outcome.code == "PW-CALL-005"
     assert outcome.result is None
-    assert outcome.elapsed_ms >= 190
+    assert outcome.elapsed_ms >= 990
 
 
 def test_the_shortest_word_wins(runtime: Runtime) -> None:
@@ -88,10 +89,10 @@ def test_an_outer_deadline_reaches_through_an_inner_call(runtime: Runtime) -> No
         spin()
 
     runtime.add_host("inner", {"spin": spin}, isolation="inline")
-    runtime.add_host("outer", {"t": outer}, isolation="inline", deadline_ms=50)
+    runtime.add_host("outer", {"t": outer}, isolation="inline", deadline_ms=500)
     begun = time.monotonic()
     outcome = runtime.call("outer", "t")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < PATIENCE
     assert outcome.code == "PW-CALL-005"
     assert inner[0].code == "PW-CALL-013"
     health = runtime.plugin_health("inner")
@@ -173,5 +174,5 @@ def test_no_exception_ever_reaches_the_code_after_a_call() -> None:
         for worker in workers:
             worker.join()
     assert not strays, strays[0]
-    assert seen["ok"] > 1000
-    assert seen["late"] > 1000
+    assert seen["ok"] > 100
+    assert seen["late"] > 100

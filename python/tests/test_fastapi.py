@@ -5,6 +5,7 @@ import dataclasses
 import enum
 import json
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from fastapi import FastAPI
 
 from plugward import Runtime
 from plugward.fastapi import health_router, tools_router
+from python.tests.patience import until_async
 
 
 class Result(pydantic.BaseModel):
@@ -62,7 +64,7 @@ async def client(runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
         "hostile": Hostile,
         "object": object,
     }
-    runtime.add_host("p", tools, isolation="thread", deadline_ms=10_000, fails_on="crash")
+    runtime.add_host("p", tools, isolation="thread", deadline_ms=60_000, fails_on="crash")
     transport = httpx.ASGITransport(app(runtime))
     async with httpx.AsyncClient(transport=transport, base_url="http://host") as made:
         yield made
@@ -114,13 +116,14 @@ async def test_bodies_that_are_wrong(client: httpx.AsyncClient, body: Any) -> No
 
 
 async def test_health_while_everything_hangs(runtime: Runtime, client: httpx.AsyncClient) -> None:
-    runtime.add_host("h", {"sleep": lambda: time.sleep(0.5)}, isolation="thread", concurrency=1, deadline_ms=10_000)
-    hanging = [asyncio.ensure_future(run(client, "sleep", plugin="h")) for _ in range(3)]
-    await asyncio.sleep(0.05)
-    begun = time.monotonic()
+    release = threading.Event()
+    runtime.add_host("h", {"hang": lambda: release.wait(60)}, isolation="thread", concurrency=1, deadline_ms=60_000)
+    hanging = [asyncio.ensure_future(run(client, "hang", plugin="h")) for _ in range(3)]
+    await until_async("one hangs", lambda: runtime.plugin_health("h")["in_flight"] == 1)  # type: ignore[index]
     for path in ("/v1/plugins", "/v1/plugins/h/health", "/livez", "/readyz", "/metrics", "/"):
         assert (await client.get(path)).status_code == 200
-    assert time.monotonic() - begun < 0.4
+    assert not any(call.done() for call in hanging)
+    release.set()
     assert all(answer["ok"] for answer in await asyncio.gather(*hanging))
 
 
@@ -164,7 +167,7 @@ class Plugin:
 async def test_a_client_is_told_when_to_come_again(runtime: Runtime, tmp_path: Path) -> None:
     (tmp_path / "crashes.py").write_text(CRASHES)
     manifest = {"name": "p", "kind": "python", "entrypoint": "crashes.py:Plugin", "isolation": "process"}
-    manifest["restart"] = {"backoff_ms": [20_000, 30_000]}
+    manifest["restart"] = {"backoff_ms": [600_000, 600_000]}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     (report,) = await asyncio.to_thread(runtime.load, tmp_path)
     assert report.ok, report.error
@@ -175,7 +178,7 @@ async def test_a_client_is_told_when_to_come_again(runtime: Runtime, tmp_path: P
         refused = await client.post("/v1/plugins/p/tools/crash/run", json={})
     assert (refused.status_code, refused.json()["code"]) == (503, "PW-SUP-002")
     wait = refused.json()["details"]["retry_after_ms"]
-    assert 10 <= int(refused.headers["retry-after"]) <= 30, refused.headers
+    assert 200 <= int(refused.headers["retry-after"]) <= 600, refused.headers
     assert 0 <= int(refused.headers["retry-after"]) * 1000 - wait < 1000
 
 
@@ -184,7 +187,7 @@ async def test_a_client_that_leaves_cancels_the_call(runtime: Runtime) -> None:
 
     async def wait() -> None:
         try:
-            await asyncio.sleep(60)
+            await asyncio.sleep(3600)
         finally:
             stopped.set()
 
@@ -202,9 +205,8 @@ async def test_a_client_that_leaves_cancels_the_call(runtime: Runtime) -> None:
         sent.append(message)
 
     served = asyncio.ensure_future(app(runtime)(scope, messages.get, send))
-    await asyncio.sleep(0.1)
-    assert runtime.plugin_health("p")["in_flight"] == 1  # type: ignore[index]
+    await until_async("it runs", lambda: runtime.plugin_health("p")["in_flight"] == 1)  # type: ignore[index]
     messages.put_nowait({"type": "http.disconnect"})
-    await asyncio.wait_for(stopped.wait(), 5)
-    await asyncio.wait_for(served, 5)
+    await asyncio.wait_for(stopped.wait(), 60)
+    await asyncio.wait_for(served, 60)
     assert runtime.plugin_health("p")["in_flight"] == 0  # type: ignore[index]

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 
 import plugward
+from python.tests.patience import until
 
 PLUGIN = """
 import os, time
@@ -37,7 +37,7 @@ class Plugin:
     def look(self): return [int(np.asarray(f).reshape(-1)[0]) for f in self.kept]
     def drop(self): self.kept.clear()
     def watch(self, frame):
-        for _ in range(1000):
+        for _ in range(6000):
             if frame[0]: return int(frame[0])
             time.sleep(0.01)
     def echo(self, frame): return frame
@@ -49,7 +49,7 @@ class Plugin:
 Load = Callable[..., plugward.Runtime]
 STRESS = int(os.environ.get("PLUGWARD_STRESS", "0"))
 """How many rounds the tests of what is left behind make; 0 for a few."""
-patient = pytest.mark.timeout(60 + STRESS)
+patient = pytest.mark.timeout(180 + STRESS)
 FRAME = np.arange(100_000, dtype="u4")
 
 
@@ -248,11 +248,7 @@ def test_crashes_with_leases_leave_nothing_behind(load: Load) -> None:
         assert rt.call("eye", "total", {"x": frame}).code == "PW-WORKER-013"
     del frame
     gc.collect()
-    for _ in range(100):
-        if held() <= before:
-            break
-        time.sleep(0.05)
-    assert held() <= before
+    until("all is given back", lambda: held() <= before)
 
 
 @pytest.mark.parametrize("size", [0, 1, 100_000, 10_000_000])

@@ -126,7 +126,7 @@ def test_an_import_that_hangs_does_not_hang_the_host(tmp_path: Path, isolation: 
     with Runtime(logging=False, load_timeout=0.3) as runtime:
         begun = time.monotonic()
         (report,) = runtime.load(write(tmp_path / "p", "while True: pass", isolation=isolation))
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 60
         assert report.state == "FAILED"
         assert "did not end" in str(report.error)
 

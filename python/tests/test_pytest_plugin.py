@@ -147,7 +147,7 @@ def test_misbehaving_plugins_never_harm_the_host() -> None:
         for title, plugin in PLUGINS.items():
             report = runtime.add_plugin(plugin, name=title, manifest={"isolation": "thread"})
             if report.ok:
-                outcome = runtime.call(title, "run", deadline_ms=300)
+                outcome = runtime.call(title, "run", deadline_ms=3000)
                 assert outcome.ok is (title == "gives_no_data"), title
         failed = {health["name"] for health in runtime.health() if health["state"] == "FAILED"}
     assert failed == set(PLUGINS) - {"gives_no_data"}

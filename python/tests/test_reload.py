@@ -37,7 +37,7 @@ PLUGIN = """
         def validate(self): {validate}
         @property
         def tools(self):
-            return {{name: getattr(self, name) for name in ("add", "look", "nap", "die", "keep")}}
+            return {{name: getattr(self, name) for name in ("add", "look", "nap", "hold", "die", "keep")}}
         def add(self):
             self.count += 1
             self.ctx.checkpoint({{"count": self.count}})
@@ -46,6 +46,9 @@ PLUGIN = """
             return {{"edition": self.EDITION, "count": self.count, "pid": os.getpid(), "hooks": self.hooks}}
         def nap(self, seconds):
             time.sleep(seconds)
+            return self.look()
+        def hold(self, file):
+            while not os.path.exists(file): time.sleep(0.01)
             return self.look()
         def keep(self, size):
             self.ctx.checkpoint(b"x" * size)
@@ -83,7 +86,7 @@ def ask(runtime: Runtime, tool: str, **args: Any) -> Any:
 
 
 def eventually(done: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not done():
         assert time.monotonic() < until, "never"
         time.sleep(0.01)
@@ -101,12 +104,19 @@ def test_a_new_edition_takes_over_while_a_long_call_ends_on_the_old(
     load(runtime, plugin(isolation=isolation))
     first = ask(runtime, "add")
     long: list[Any] = []
-    thread = threading.Thread(target=lambda: long.append(ask(runtime, "nap", seconds=1.0)))
+    reports: list[plugward.LoadReport] = []
+    file = tmp_path / "go"
+    thread = threading.Thread(target=lambda: long.append(ask(runtime, "hold", file=str(file))))
     thread.start()
     eventually(lambda: (runtime.plugin_health("p") or {})["in_flight"] == 1)
     plugin("two", isolation)
-    report = runtime.reload("p")
-    thread.join()
+    reload = threading.Thread(target=lambda: reports.append(runtime.reload("p")))
+    reload.start()
+    eventually(lambda: (runtime.plugin_health("p") or {})["generation"] == 2)
+    file.touch()
+    for each in (thread, reload):
+        each.join()
+    (report,) = reports
     assert (report.ok, report.generation, report.cut_off, report.error) == (True, 2, 0, None)
     assert long[0]["edition"] == "one"
     assert long[0]["pid"] == first["pid"]
@@ -160,10 +170,12 @@ def test_under_load_not_one_call_is_lost(runtime: Runtime, plugin: Any, isolatio
     for thread in threads:
         thread.start()
     try:
+        eventually(lambda: 1 in good)
         for generation in range(2, 6):
             report = runtime.reload("p")
             assert (report.ok, report.generation) == (True, generation), report.error
             time.sleep(0.05)
+        eventually(lambda: 5 in good)
     finally:
         done.set()
         for thread in threads:

@@ -10,12 +10,13 @@ import pytest
 
 import plugward
 from plugward import Runtime
+from python.tests.patience import PATIENCE
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
 
 def host(runtime: Runtime, function: Any, **options: Any) -> None:
-    report = runtime.add_host("p", {"t": function}, isolation="thread", **{"deadline_ms": 20_000, **options})
+    report = runtime.add_host("p", {"t": function}, isolation="thread", **{"deadline_ms": 60_000, **options})
     assert report.ok
 
 
@@ -25,7 +26,7 @@ def health(runtime: Runtime) -> dict[str, Any]:
     return found
 
 
-def eventually(condition: Any, seconds: float = 10) -> bool:
+def eventually(condition: Any, seconds: float = PATIENCE) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if condition():
@@ -41,10 +42,10 @@ def test_it_runs_on_another_thread(runtime: Runtime) -> None:
 
 def test_the_caller_is_back_at_the_deadline_and_the_thread_is_counted(runtime: Runtime) -> None:
     release = threading.Event()
-    host(runtime, lambda: bool(release.wait(30)), deadline_ms=100)
+    host(runtime, lambda: bool(release.wait(PATIENCE)), deadline_ms=500)
     begun = time.monotonic()
     outcome = runtime.call("p", "t")
-    assert 0.09 < time.monotonic() - begun < 5
+    assert 0.49 < time.monotonic() - begun < PATIENCE / 2
     assert (outcome.code, outcome.effect) == ("PW-CALL-005", "may_have_run")
     assert health(runtime)["state"] == "FAILED"
     assert health(runtime)["abandoned_threads"] == 1
@@ -64,21 +65,21 @@ def test_an_abandoned_python_loop_ends(runtime: Runtime) -> None:
         finally:
             ended.set()
 
-    host(runtime, spin, deadline_ms=50)
+    host(runtime, spin, deadline_ms=500)
     assert runtime.call("p", "t").code == "PW-CALL-005"
-    assert ended.wait(10)
+    assert ended.wait(PATIENCE)
     assert eventually(lambda: health(runtime)["abandoned_threads"] == 0)
 
 
 def test_an_abandoned_thread_is_usable_again_after_a_restart(runtime: Runtime) -> None:
     release = threading.Event()
     stuck = [True]
-    host(runtime, lambda: release.wait(30) if stuck[0] else "new", deadline_ms=50, concurrency=1)
+    host(runtime, lambda: release.wait(PATIENCE) if stuck[0] else "new", deadline_ms=500, concurrency=1)
     assert not runtime.call("p", "t").ok
     stuck[0] = False
     assert runtime.restart("p").ok
     assert health(runtime)["abandoned_threads"] == 1
-    assert runtime.call("p", "t", deadline_ms=5000).result == "new"
+    assert runtime.call("p", "t", deadline_ms=30_000).result == "new"
     release.set()
     assert eventually(lambda: health(runtime)["abandoned_threads"] == 0)
 
@@ -90,12 +91,12 @@ def test_calls_after_an_abandoned_one_are_not_disturbed(runtime: Runtime) -> Non
         outcome = runtime.call("p", "t", {"seconds": 0.004}, deadline_ms=3.9)
         if not outcome.ok:
             assert runtime.restart("p").ok
-        assert runtime.call("p", "t", {"seconds": 0.0}, deadline_ms=10_000).ok
+        assert runtime.call("p", "t", {"seconds": 0.0}, deadline_ms=30_000).ok
 
 
 def test_a_call_that_never_had_its_turn_was_not_started(runtime: Runtime) -> None:
     release = threading.Event()
-    host(runtime, lambda: release.wait(20), concurrency=1)
+    host(runtime, lambda: release.wait(PATIENCE), concurrency=1)
     first = threading.Thread(target=runtime.call, args=("p", "t"))
     first.start()
     assert eventually(lambda: health(runtime)["in_flight"] == 1)
@@ -159,10 +160,10 @@ def test_a_plugin_that_reports_for_ever_is_cut_at_its_deadline(runtime: Runtime)
         while True:
             progress_callback()
 
-    host(runtime, work, deadline_ms=100)
+    host(runtime, work, deadline_ms=500)
     begun = time.monotonic()
     assert runtime.call("p", "t", progress=lambda: None).code == "PW-CALL-005"
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < PATIENCE
     assert eventually(lambda: health(runtime)["abandoned_threads"] == 0)
 
 
@@ -173,7 +174,7 @@ def test_progress_for_a_tool_that_takes_none_is_left_out(runtime: Runtime) -> No
 
 def test_unloading_ends_calls_that_wait(runtime: Runtime) -> None:
     release = threading.Event()
-    host(runtime, lambda: release.wait(20), concurrency=1)
+    host(runtime, lambda: release.wait(PATIENCE), concurrency=1)
     outcomes: list[plugward.Outcome] = []
     threads = [threading.Thread(target=lambda: outcomes.append(runtime.call("p", "t"))) for _ in range(3)]
     for thread in threads:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import plugward
+from python.tests.patience import PATIENCE, until
 
 PLUGIN = """
 import ctypes, os, subprocess, sys, time
@@ -42,7 +43,7 @@ class Plugin:
     def forks(self, n):
         for _ in range(n):
             if os.fork() == 0: time.sleep(600)
-        time.sleep(5)
+        time.sleep(600)
     def session(self): return subprocess.Popen(["sleep", "600"], start_new_session=True).pid
     def double(self, frame): return {"frame": frame * 2, "sum": int(frame.sum())}
     def writes(self, frame): frame[0] = 1
@@ -170,10 +171,7 @@ def test_a_session_of_its_own_ends_with_the_worker(load: Callable[..., plugward.
         rt.close()
     else:
         assert rt.call("bad", "crashes").code == "PW-WORKER-004"
-    until = time.monotonic() + 10
-    while status.exists() and "zombie" not in status.read_text() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert not status.exists() or "zombie" in status.read_text()
+    until("it has ended", lambda: not status.exists() or "zombie" in status.read_text())
 
 
 def test_a_crash_shows_pythons_own_traceback(load: Callable[..., plugward.Runtime]) -> None:
@@ -188,7 +186,7 @@ def test_the_caller_is_back_at_its_deadline(load: Callable[..., plugward.Runtime
     since = time.monotonic()
     outcome = rt.call("bad", tool, deadline_ms=200)
     assert outcome.code == "PW-CALL-005"
-    assert 0.2 <= time.monotonic() - since < 2
+    assert 0.2 <= time.monotonic() - since < PATIENCE
 
 
 def test_the_sandbox_names_the_line_that_would_allow_it(load: Callable[..., plugward.Runtime], tmp_path: Path) -> None:
@@ -222,11 +220,8 @@ def test_a_spent_budget_quarantines_it(load: Callable[..., plugward.Runtime]) ->
 def test_what_it_prints_is_logged(load: Callable[..., plugward.Runtime]) -> None:
     rt = load()
     assert rt.call("bad", "prints").ok
-    for _ in range(200):
-        if any(r["message"] == "hello from the plugin" and r["plugin"] == "bad" for r in rt.logs()):
-            return
-        time.sleep(0.01)
-    pytest.fail("the line is not in the log")
+    said = ("hello from the plugin", "bad")
+    until("the line is in the log", lambda: any((r["message"], r["plugin"]) == said for r in rt.logs()))
 
 
 async def test_it_can_be_awaited(load: Callable[..., plugward.Runtime]) -> None:

@@ -118,13 +118,13 @@ static inline plugward_state state_of(plugward_runtime *runtime, const char *plu
   return state;
 }
 
-/* Whether a plugin's health contains `what`, waiting for it at most five seconds. */
+/* Whether a plugin's health contains `what`, waiting for it at most a minute. */
 static inline bool health_says(plugward_runtime *runtime, const char *plugin, const char *what) {
-  for (int tries = 0; tries < 500; tries++) {
+  for (int tries = 0; tries < 6000; tries++) {
     plugward_string *health = NULL;
     if (!FINE(plugward_health_plugin_json(runtime, text(plugin), &health))) return false;
     const bool found = contains(plugward_string_bytes(health), what);
-    if (!found && tries == 499)
+    if (!found && tries == 5999)
       printf("          (%.*s)\n", PLUGWARD_ARG(plugward_string_bytes(health)));
     plugward_string_free(health);
     if (found) return true;

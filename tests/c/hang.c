@@ -13,7 +13,7 @@ static plugward_status act(void *user, const plugward_request *request, plugward
   }
   if (same(request->tool, "slow")) sleep_ms(300);
   if (same(request->tool, "polite")) {
-    for (int n = 0; n < 1000 && !plugward_request_should_stop(request); n++) sleep_ms(5);
+    for (int n = 0; n < 20000 && !plugward_request_should_stop(request); n++) sleep_ms(5);
     if (plugward_request_should_stop(request)) return PLUGWARD_STATUS_CANCELLED;
   }
   if (same(request->tool, "counts")) {
@@ -33,11 +33,11 @@ static const char TOOLS[] = "{\"id\": \"hang\"}, {\"id\": \"slow\"}, {\"id\": \"
 
 static void on_a_thread(plugward_runtime *runtime) {
   const double since = now_ms();
-  plugward_outcome *outcome = call_for(runtime, "thread", "hang", "{}", 200);
+  plugward_outcome *outcome = call_for(runtime, "thread", "hang", "{}", 1000);
   const double took = now_ms() - since;
   const plugward_error *error = plugward_outcome_error(outcome);
   CHECK(plugward_error_code(error) == PLUGWARD_CODE_CALL_DEADLINE, "thread: a hang is PW-CALL-005");
-  CHECK(took >= 199 && took < 2000, "thread: the caller is back at its deadline");
+  CHECK(took >= 999 && took < 60000, "thread: the caller is back at its deadline");
   CHECK(plugward_outcome_effect(outcome) == PLUGWARD_EFFECT_MAY_HAVE_RUN, "thread: it may have run");
   CHECK(contains(plugward_error_message(error), "abandoned"), "thread: the answer says what became of it");
   CHECK(plugward_error_http_status(error) == 504, "thread: HTTP 504");
@@ -95,11 +95,11 @@ int main(void) {
   on_a_thread(runtime);
   on_the_caller(runtime);
   /* A runtime that is freed while a thread hangs: free returns, destroy follows the return. */
-  plugward_outcome_free(call_for(runtime, "thread", "hang", "{}", 20));
+  plugward_outcome_free(call_for(runtime, "thread", "hang", "{}", 1000));
   const double since = now_ms();
   plugward_runtime_free(runtime);
-  CHECK(now_ms() - since < 10000, "free does not wait for a hanging plugin");
+  CHECK(now_ms() - since < 60000, "free does not wait for a hanging plugin");
   sem_post(&gate);
-  sleep_ms(100);
+  sleep_ms(1000);
   return checks_done("hang");
 }

@@ -60,7 +60,7 @@ static void good_c(const char *isolation) {
   CHECK(log_holds("\"message\":\"created\""), "its log lines arrive");
   CHECK(FINE(plugward_unload(runtime, text("good_c"))), "unload");
   bool destroyed = false;
-  for (int n = 0; n < 500 && !(destroyed = log_holds("\"message\":\"destroyed\"")); n++) sleep_ms(10);
+  for (int n = 0; n < 6000 && !(destroyed = log_holds("\"message\":\"destroyed\"")); n++) sleep_ms(10);
   CHECK(destroyed, "its instances are destroyed");
 }
 

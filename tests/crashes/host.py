@@ -28,6 +28,8 @@ DEADLINE_MS = 100
 FRAMES = 250
 """Leases that one worker must be able to give at the end: nearly all that it has."""
 PATIENCE = 60.0
+STILL = 20
+"""Looks in a row that find the same: then nothing is still being given back."""
 TENTHS = 10
 
 
@@ -77,13 +79,17 @@ class Host:
             self.crash(n)
 
     def settled(self, like: dict[str, Any] | None = None) -> dict[str, Any]:
-        """What this process holds, once it is what it was or time is up."""
-        until = time.monotonic() + (PATIENCE if like else 2)
+        """What this process holds, once it is what it was, or stays what it is, or time is up."""
+        until = time.monotonic() + PATIENCE
+        same, last = 0, like
         while True:
             gc.collect()
             now = self.seen()
-            if time.monotonic() > until or (like and all(now[key] == like[key] for key in now.keys() - {"rss_kb"})):
+            alike = last is not None and all(now[key] == last[key] for key in now.keys() - {"rss_kb"})
+            same = same + 1 if alike else 0
+            if time.monotonic() > until or same >= (1 if like else STILL):
                 return now
+            last = like or now
             time.sleep(0.1)
 
     def seen(self) -> dict[str, Any]:

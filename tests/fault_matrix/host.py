@@ -17,7 +17,7 @@ from typing import Any
 
 import plugward
 
-GIVEN_UP = 1.5
+GIVEN_UP = 5.0
 """Seconds after the deadline at which a caller that still waits is given up."""
 FILES = 256
 """Files that the host may have open."""
@@ -51,10 +51,10 @@ class Host:
         self.serves("bad")
 
     def serves(self, name: str) -> bool:
-        return self.runtime.call(name, "echo", {}, deadline_ms=20_000).ok
+        return self.runtime.call(name, "echo", {}, deadline_ms=60_000).ok
 
     def call(self) -> None:
-        deadline = self.row.get("deadline_ms", 20_000)
+        deadline = self.row.get("deadline_ms", 60_000)
         # Whoever cannot be interrupted keeps its caller waiting: then this thread tells what is to be seen meanwhile.
         stuck = threading.Timer(deadline / 1e3 + GIVEN_UP, self.finish)
         stuck.daemon = True
@@ -114,7 +114,7 @@ class Host:
         """Processes that the plugin started and left behind: they still share its worker's memory."""
         if self.row["isolation"] != "process":
             return set()
-        for _ in range(20):
+        for _ in range(300):
             found = {pid for pid, parent in others() if parent != os.getpid() and memory_of(pid) & self.shared}
             if not found:
                 break

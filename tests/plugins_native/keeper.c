@@ -97,12 +97,18 @@ static plugward_status huge(struct self *self, plugward_reply *reply) {
   return self->host->reply_json(reply, text(said == PLUGWARD_STATUS_ERROR ? "\"refused\"" : "\"kept\""));
 }
 
+/* {"ms": 5}: that long. {"until": "/file"}: says so, and waits until there is such a file, at most a minute. */
 static plugward_status nap(struct self *self, const plugward_request *request, plugward_reply *reply) {
   long ms = 0;
-  char args[64] = "";
+  char args[512] = "", file[512] = "";
   memcpy(args, request->args.data, request->args.len < sizeof args ? request->args.len : sizeof args - 1);
   sscanf(args, "{\"ms\":%ld", &ms);
-  const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+  const struct timespec time = {ms / 1000, ms % 1000 * 1000000}, moment = {0, 5000000};
+  if (sscanf(args, "{\"until\":\"%511[^\"]", file) == 1) {
+    printf("naps until %s\n", file);
+    fflush(stdout);
+    for (int n = 0; n < 12000 && access(file, F_OK) != 0; n++) nanosleep(&moment, NULL);
+  }
   nanosleep(&time, NULL);
   return look(self, reply);
 }

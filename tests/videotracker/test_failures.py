@@ -282,7 +282,7 @@ def test_a_timeout_in_the_middle_of_a_video(load: Load, clip: Path, frame: Path)
     runner = plugward.ToolRunner(rt)
     answer = runner.run_tool("video", "video_radar", {"video_path": str(clip)}, deadline_ms=400)
     assert not answer["ok"] and answer["code"] == "PW-CALL-005", answer
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
     recovered(rt)
     good(rt, frame)
 
@@ -471,7 +471,7 @@ def test_ffmpeg_ends_with_the_worker(load: Load, tmp_path: Path) -> None:
     long = made(tmp_path / "long.mkv", "-f", "lavfi", "-i", "testsrc=size=640x360:rate=30:duration=120", "-c:v", "ffv1")
     answer = plugward.ToolRunner(rt).run_tool("video", "video_radar", {"video_path": str(long)}, deadline_ms=1500)
     assert answer["code"] == "PW-CALL-005", answer
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while any(str(long) in line for line in commands()):
         assert time.monotonic() < until, "an ffmpeg outlived its worker"
         time.sleep(0.1)

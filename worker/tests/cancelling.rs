@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{call, code, eventually, with};
+use common::{call, code, eventually, said, with};
 use plugward_core::call::{Args, CallOptions, Outcome};
 use plugward_core::lifecycle::State;
 use plugward_core::runtime::{Awaited, Begun, Runtime};
@@ -38,9 +38,10 @@ fn start(rt: &Runtime, tool: &str, args: Value) -> (Awaited, Receiver<Outcome>) 
 }
 
 /// Begins a call and cancels it once it runs.
-fn cancelled(rt: &Runtime, tool: &str) {
-    let (awaited, _outcome) = start(rt, tool, json!({}));
-    std::thread::sleep(Duration::from_millis(100));
+fn cancelled(rt: &Runtime, tool: &str, number: u32) {
+    let line = format!("say {number}");
+    let (awaited, _outcome) = start(rt, tool, json!({"say": line}));
+    said(rt, &line);
     awaited.cancel();
 }
 
@@ -56,7 +57,7 @@ fn settled(rt: &Runtime, generation: u32) {
 #[test]
 fn one_that_listens_ends_at_once() {
     let rt = with(strict(1));
-    cancelled(&rt, "until_cancelled");
+    cancelled(&rt, "until_cancelled", 1);
     settled(&rt, 1);
     assert!(call(&rt, "echo", json!({})).is_ok());
 }
@@ -65,7 +66,7 @@ fn one_that_listens_ends_at_once() {
 fn one_that_does_not_is_ended_and_its_plugin_is_not_blamed() {
     let rt = with(strict(1));
     for generation in 1..=3 {
-        cancelled(&rt, "hang");
+        cancelled(&rt, "hang", generation);
         let outcome = call(&rt, "echo", json!({}));
         assert!(outcome.is_ok(), "{outcome:?}");
         settled(&rt, generation + 1);
@@ -76,7 +77,7 @@ fn one_that_does_not_is_ended_and_its_plugin_is_not_blamed() {
 fn beside_a_sibling_it_waits_until_that_has_ended() {
     let rt = with(strict(2));
     let (_sibling, outcome) = start(&rt, "sleep", json!({"ms": "2500"}));
-    cancelled(&rt, "hang");
+    cancelled(&rt, "hang", 1);
     let sibling = outcome.recv_timeout(Duration::from_secs(60)).unwrap();
     assert!(sibling.is_ok(), "{sibling:?}");
     assert_eq!(sibling.ended.generation, 1);
@@ -86,10 +87,11 @@ fn beside_a_sibling_it_waits_until_that_has_ended() {
 #[test]
 fn nobody_waits_for_a_generation_that_will_not_come() {
     let rt = with(strict(1));
-    let (awaited, _) = start(&rt, "hang", json!({}));
+    let (awaited, _) = start(&rt, "hang", json!({"say": "say it"}));
     let waiting: Vec<_> = (0..3).map(|_| start(&rt, "echo", json!({})).1).collect();
-    std::thread::sleep(Duration::from_millis(100));
+    said(&rt, "say it");
     awaited.cancel();
+    // About when it is ended by force: either of them may come first.
     std::thread::sleep(Duration::from_millis(900));
     rt.unload("p").unwrap();
     for outcome in waiting {

@@ -118,7 +118,7 @@ fn in_process_plugins_keep_theirs_too() {
 fn a_warm_spare_takes_it_up_as_well() {
     let rt = runtime();
     let more = json!({"spares": 1, "restart": {"policy": "on_failure", "max": 5, "within_s": 60,
-        "backoff_ms": [20_000, 30_000]}});
+        "backoff_ms": [600_000, 600_000]}});
     assert!(load(&rt, "keeper_spare", &[], more).is_ok());
     for deaths in 1..=3 {
         eventually("a spare is ready", || {

@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{call, code, eventually, is_alive, keeper, keeper_manifest, runtime};
+use common::{call, code, eventually, is_alive, keeper, keeper_manifest, runtime, said};
 use plugward_core::call::{Args, CallOptions};
 use plugward_core::lifecycle::State;
 use plugward_core::runtime::{LoadReport, Runtime};
@@ -62,15 +62,16 @@ fn a_long_call_ends_well_in_the_old_process_while_the_new_one_serves() {
         SECOND,
         json!({"description": "the second"}),
     );
+    let (file, other) = (folder.path().join("go"), folder.path().join("go_too"));
     std::thread::scope(|scope| {
-        let long = scope.spawn(|| ask(&rt, "nap", json!({"ms": 1500})));
+        let long = scope.spawn(|| ask(&rt, "nap", json!({"until": file})));
         let beside = scope.spawn(|| {
-            let args = Args::from(json!({"ms": 1500}));
+            let args = Args::from(json!({"until": other}));
             rt.call("sibling", "nap", args, &CallOptions::default())
         });
-        eventually("the long call runs", || {
-            rt.plugin_health("p").unwrap().in_flight == 1
-        });
+        for file in [&file, &other] {
+            said(&rt, &format!("naps until {}", file.display()));
+        }
         let reload = scope.spawn(|| rt.reload("p").unwrap());
         eventually("the second serves", || {
             rt.plugin_health("p").unwrap().generation == 2
@@ -82,6 +83,9 @@ fn a_long_call_ends_well_in_the_old_process_while_the_new_one_serves() {
         );
         assert_ne!(seen["pid"], old);
         assert!(is_alive(old), "it still has a call");
+        for file in [&file, &other] {
+            std::fs::write(file, "").unwrap();
+        }
         let long = long.join().unwrap();
         assert_eq!(
             (&long["pid"], &long["edition"]),
@@ -241,13 +245,18 @@ fn who_dies_while_its_successor_fails_to_come_up_is_restarted() {
     let (rt, folder) = (runtime(), tempfile::tempdir().unwrap());
     write(folder.path(), "p", &[], json!({}));
     assert!(load(&rt, folder.path(), "p").is_ok());
-    // A probe that takes a while and then fails: time enough to die.
-    let probe = json!({"tool": "nap", "args": {"ms": 700}, "expect_schema": {"type": "string"}});
+    // A probe that waits and then fails: time enough to die.
+    let file = folder.path().join("go");
+    let probe =
+        json!({"tool": "nap", "args": {"until": file}, "expect_schema": {"type": "string"}});
     write(folder.path(), "p", SECOND, json!({"probe": probe}));
     let report = std::thread::scope(|scope| {
         let reload = scope.spawn(|| rt.reload("p").unwrap());
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        said(&rt, &format!("naps until {}", file.display()));
         assert_eq!(code(&call(&rt, "die", json!({}))), "PW-WORKER-004");
+        // Its restart is due meanwhile, and finds the reload under way.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::fs::write(&file, "").unwrap();
         reload.join().unwrap()
     });
     assert_eq!(report.error.unwrap().code().as_str(), "PW-LOAD-006");

@@ -18,7 +18,7 @@ use plugward_core::runtime::Runtime;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 static ONE: Mutex<()> = Mutex::new(());
 
@@ -30,10 +30,10 @@ fn alone() -> MutexGuard<'static, ()> {
     guard
 }
 
-/// A long wait before restarts: who is back at once came from a spare.
+/// A wait before restarts that is longer than any test: who is back came from a spare.
 fn spares(n: u32, max: u32) -> Value {
     json!({"spares": n, "restart":
-        {"policy": "on_failure", "max": max, "within_s": 60, "backoff_ms": [20_000, 30_000]}})
+        {"policy": "on_failure", "max": max, "within_s": 60, "backoff_ms": [600_000, 600_000]}})
 }
 
 fn ready(rt: &Runtime, n: u32) {
@@ -77,18 +77,15 @@ fn the_very_next_call_after_a_death_is_served() {
         let before = pid(&rt);
         let death = ["segfault", "exit", "kill", "thread_exit"][generation as usize % 4];
         assert!(!call(&rt, death, json!({})).is_ok());
-        let since = Instant::now();
         let outcome = call(&rt, "pid", json!({}));
-        let took = since.elapsed();
         assert!(outcome.is_ok(), "{:?}", outcome.result);
-        assert!(took < Duration::from_millis(50), "{took:?}");
         let health = rt.plugin_health("p").unwrap();
         assert_eq!(
             (health.generation, health.restarts),
             (generation, generation - 1)
         );
         assert_ne!(health.pid, Some(before));
-        assert!(!is_alive(before));
+        eventually("the dead one is gone", || !is_alive(before));
     }
     let text = rt.metrics_text();
     assert!(
@@ -166,8 +163,10 @@ fn spares_that_keep_dying_are_given_up_within_the_budget() {
         assert!(killed.len() < 20, "a storm");
         std::thread::sleep(Duration::from_millis(5));
     }
+    let only = BTreeSet::from([serving]);
+    eventually("no spare is left", || children() == only);
     std::thread::sleep(Duration::from_millis(200));
-    assert_eq!(children(), BTreeSet::from([serving]));
+    assert_eq!(children(), only, "none is made any more");
     assert!(call(&rt, "echo", json!({})).is_ok(), "the plugin is well");
 }
 
@@ -241,24 +240,22 @@ fn three_hundred_deaths_with_spares_leave_nothing_behind() {
             .count()
     };
     let _ = library();
-    let settled = |rt: Runtime| {
+    let held = || (count("fd"), count("task"));
+    let ended = |rt: Runtime| {
         rt.close();
         drop(rt);
         eventually("no worker is left", || children().is_empty());
-        let mut last = (0, 0);
-        for _ in 0..100 {
-            std::thread::sleep(Duration::from_millis(20));
-            let now = (count("fd"), count("task"));
-            if now == last {
-                break;
-            }
-            last = now;
-        }
-        last
     };
     let warm = with(spares(1, 1000));
     ready(&warm, 1);
-    let before = settled(warm);
+    ended(warm);
+    let (mut before, mut same) = (held(), 0);
+    eventually("what the first left is gone", || {
+        let now = held();
+        same = if now == before { same + 1 } else { 0 };
+        before = now;
+        same == 50
+    });
     let rt = with(spares(1, 1000));
     for _ in 0..300 {
         ready(&rt, 1);
@@ -269,5 +266,6 @@ fn three_hundred_deaths_with_spares_leave_nothing_behind() {
     assert_eq!(children().len(), 2);
     let health = rt.plugin_health("p").unwrap();
     assert_eq!((health.generation, health.restarts), (301, 300));
-    assert_eq!(settled(rt), before, "descriptors and threads");
+    ended(rt);
+    eventually("no descriptor and no thread is left", || held() == before);
 }

@@ -21,6 +21,14 @@ fn state(rt: &Runtime, name: &str) -> (State, u32) {
     (health.state, health.generation)
 }
 
+fn kill(rt: &Runtime) {
+    let pid = rt.plugin_health("p").unwrap().pid.unwrap().to_string();
+    let killed = std::process::Command::new("kill")
+        .args(["-9", &pid])
+        .status();
+    assert!(killed.unwrap().success());
+}
+
 fn policy(max: u32) -> Value {
     json!({"restart": {"policy": "on_failure", "max": max, "within_s": 60, "backoff_ms": [10, 50]}})
 }
@@ -49,11 +57,7 @@ fn only_the_one_that_failed_is_restarted() {
 #[test]
 fn who_dies_idle_comes_back_too() {
     let rt = with(policy(3));
-    let pid = rt.plugin_health("p").unwrap().pid.unwrap().to_string();
-    std::process::Command::new("kill")
-        .args(["-9", &pid])
-        .status()
-        .unwrap();
+    kill(&rt);
     eventually("it is back", || state(&rt, "p") == (State::Initialized, 2));
 }
 
@@ -78,19 +82,14 @@ fn who_waits_for_a_turn_goes_to_the_next_generation() {
     more["limits"] = json!({"concurrency": 1});
     let rt = with(more);
     std::thread::scope(|scope| {
-        let hangs = scope.spawn(|| {
-            let options = CallOptions {
-                deadline: Some(Duration::from_millis(500)),
-                ..CallOptions::default()
-            };
-            rt.call("p", "hang", Args::default(), &options)
-        });
+        let hangs = scope.spawn(|| call(&rt, "hang", json!({})));
         eventually("it hangs", || rt.plugin_health("p").unwrap().in_flight == 1);
         let waits: Vec<_> = (0..4)
             .map(|_| scope.spawn(|| call(&rt, "pid", json!({}))))
             .collect();
         eventually("they wait", || rt.plugin_health("p").unwrap().waiting == 4);
-        assert_eq!(code(&hangs.join().unwrap()), "PW-CALL-005");
+        kill(&rt);
+        assert_eq!(code(&hangs.join().unwrap()), "PW-WORKER-004");
         for one in waits {
             let outcome = one.join().unwrap();
             assert!(outcome.is_ok(), "{:?}", outcome.result);
@@ -105,16 +104,12 @@ fn who_waits_in_vain_is_told_so() {
     more["limits"] = json!({"concurrency": 1});
     let rt = with(more);
     std::thread::scope(|scope| {
-        let hangs = scope.spawn(|| {
-            let options = CallOptions {
-                deadline: Some(Duration::from_millis(300)),
-                ..CallOptions::default()
-            };
-            rt.call("p", "hang", Args::default(), &options)
-        });
+        let hangs = scope.spawn(|| call(&rt, "hang", json!({})));
         eventually("it hangs", || rt.plugin_health("p").unwrap().in_flight == 1);
         let waits = scope.spawn(|| call(&rt, "echo", json!({})));
-        assert_eq!(code(&hangs.join().unwrap()), "PW-CALL-005");
+        eventually("it waits", || rt.plugin_health("p").unwrap().waiting == 1);
+        kill(&rt);
+        assert_eq!(code(&hangs.join().unwrap()), "PW-WORKER-004");
         let outcome = waits.join().unwrap();
         assert!(["PW-SUP-001", "PW-CALL-006"].contains(&code(&outcome)));
     });

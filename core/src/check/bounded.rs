@@ -171,21 +171,23 @@ mod tests {
         let second = ask("place one", Duration::from_secs(60), |_| ());
         assert!(matches!(second, Answer::Silent(_)), "{second:?}");
         drop(release);
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(60);
         while SILENT.lock().contains_key("place one") && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(5));
         }
         assert!(matches!(
-            ask("place one", Duration::from_secs(20), |_| 7),
+            ask("place one", Duration::from_secs(60), |_| 7),
             Answer::Done(7)
         ));
     }
 
     #[test]
     fn progress_is_not_silence() {
-        let answer = ask("place two", Duration::from_millis(400), |pulse| {
-            for _ in 0..20 {
-                std::thread::sleep(Duration::from_millis(40));
+        let bound = Duration::from_secs(3);
+        let answer = ask("place two", bound, move |pulse| {
+            let begun = Instant::now();
+            while begun.elapsed() < bound + bound / 3 {
+                std::thread::sleep(Duration::from_millis(10));
                 pulse.beat();
             }
         });
@@ -194,12 +196,12 @@ mod tests {
 
     #[test]
     fn a_panic_is_an_answer() {
-        let answer = ask::<()>("place three", Duration::from_secs(20), |_| {
+        let answer = ask::<()>("place three", Duration::from_secs(60), |_| {
             panic!("on purpose")
         });
         assert!(matches!(answer, Answer::Broke(_)), "{answer:?}");
         assert!(matches!(
-            ask("place three", Duration::from_secs(20), |_| ()),
+            ask("place three", Duration::from_secs(60), |_| ()),
             Answer::Done(())
         ));
     }

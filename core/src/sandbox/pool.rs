@@ -211,7 +211,7 @@ mod tests {
         pool.submit(Box::new(|| panic!("on purpose"))).unwrap();
         pool.submit(Box::new(move || sender.send(1).unwrap()))
             .unwrap();
-        assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Ok(1));
+        assert_eq!(rx.recv_timeout(Duration::from_secs(60)), Ok(1));
         assert_eq!(pool.abandoned(), 1);
         release.send(()).unwrap();
         pool.close();

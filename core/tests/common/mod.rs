@@ -11,7 +11,7 @@ use plugward_core::runtime::{LoadReport, Runtime, RuntimeOptions};
 use serde_json::{Value, json};
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub type Body = dyn Fn(&Call<'_>) -> Result<Reply, Fault> + Send + Sync;
 
@@ -87,6 +87,15 @@ pub fn call_with(rt: &Runtime, plugin: &str, args: Value, deadline_ms: Option<u6
         progress: None,
     };
     rt.call(plugin, "t", Args::from(args), &options)
+}
+
+/// Waits at most a minute for `done`.
+pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !done() {
+        assert!(Instant::now() < until, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 pub fn raised(kind: &str) -> Fault {

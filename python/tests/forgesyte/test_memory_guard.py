@@ -27,7 +27,7 @@ def hoards(megabytes: int = 2000) -> int:
     held = []
     for n in range(megabytes):
         held.append(bytes([n % 251 + 1]) * MB)
-        time.sleep(0)
+        time.sleep(0.005)
     return len(held)
 
 
@@ -71,9 +71,9 @@ def test_a_meter_that_rises_while_the_tool_runs_stops_it() -> None:
     readings: Iterator[int] = itertools.chain([10 * MB] * 3, itertools.repeat(90 * MB))
     begun = time.monotonic()
     with patch(METER, side_effect=lambda: next(readings)):
-        outcome = run_with_memory_guard(lambda: [time.sleep(0.001) for _ in range(20_000)], memory_limit_bytes=50 * MB)
+        outcome = run_with_memory_guard(lambda: [time.sleep(0.001) for _ in range(100_000)], memory_limit_bytes=50 * MB)
     assert outcome.memory_exceeded
-    assert time.monotonic() - begun < 10, "the tool ran to its end"
+    assert time.monotonic() - begun < 60, "the tool ran to its end"
 
 
 def test_results_and_errors_come_through() -> None:

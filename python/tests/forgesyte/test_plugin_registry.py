@@ -13,6 +13,7 @@ from plugward.forgesyte.health.health_model import PluginHealthResponse
 from plugward.forgesyte.lifecycle.lifecycle_state import PluginLifecycleState as State
 from plugward.forgesyte.loader import plugin_registry
 from plugward.forgesyte.loader.plugin_registry import PluginRegistry, get_registry
+from python.tests.patience import until
 
 
 def test_it_is_a_singleton() -> None:
@@ -41,7 +42,7 @@ def test_resets_leave_no_threads_behind() -> None:
     for _ in range(20):
         PluginRegistry._instance = None
         get_registry().register("a")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while thread_count() > before[1] + 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert thread_count() <= before[1] + 2
@@ -227,7 +228,7 @@ def test_names_and_reasons_that_nobody_expects(registry: PluginRegistry) -> None
     assert registry.get_status("none").reason == "an exception for a reason"  # type: ignore[union-attr]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 def test_readers_and_writers_never_block_each_other(registry: PluginRegistry) -> None:
     """What froze the host's own registry within seconds: readers and writers without a pause."""
     names = [f"p{n}" for n in range(20)]
@@ -263,10 +264,11 @@ def test_readers_and_writers_never_block_each_other(registry: PluginRegistry) ->
         for thread in threads:
             thread.start()
         time.sleep(3)
+        until("all have had their turn", lambda: all(progress))
     finally:
         stop.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
         logging.getLogger(plugin_registry.__name__).setLevel(logging.NOTSET)
     assert not any(thread.is_alive() for thread in threads)
     assert all(progress), progress

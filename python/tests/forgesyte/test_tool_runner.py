@@ -124,11 +124,11 @@ def test_the_plugins_own_exception_comes_out_and_fails_it(plugin: Plugin, regist
 
 
 def test_a_deadline_is_a_timeout_error(plugin: Plugin) -> None:
-    plugin.tools["slow"] = {"handler": lambda seconds: time.sleep(seconds), "deadline_ms": 100}
+    plugin.tools["slow"] = {"handler": lambda seconds: time.sleep(seconds), "deadline_ms": 500}
     begun = time.monotonic()
     with pytest.raises(TimeoutError):
-        run_plugin_tool("vision", "slow", {"seconds": 20})
-    assert time.monotonic() - begun < 10
+        run_plugin_tool("vision", "slow", {"seconds": 120})
+    assert time.monotonic() - begun < 60
 
 
 def test_a_plugin_that_exits_is_an_ordinary_error(registry: PluginRegistry) -> None:
@@ -252,14 +252,15 @@ async def test_run_tool_answers_and_the_loop_goes_on(plugin: Plugin) -> None:
     bad = await ToolRunner().run_tool("vision", "no_such_tool", {})
     assert (bad["ok"], bad["error_type"]) == (False, "UnknownTool")
     assert bad["remedy"]
-    ticks = 0
-    plugin.tools["wait"] = {"handler": lambda: time.sleep(0.3)}
+    release = threading.Event()
+    plugin.tools["wait"] = {"handler": lambda: release.wait(60)}
     PluginRegistry._instance.restart("vision")  # type: ignore[union-attr]
     running = asyncio.ensure_future(ToolRunner().run_tool("vision", "wait"))
-    while not running.done():
+    for _ in range(20):
         await asyncio.sleep(0.01)
-        ticks += 1
-    assert ticks >= 5, "the event loop was blocked"
+    assert not running.done(), "the event loop was blocked"
+    release.set()
+    assert (await running)["ok"] is True
 
 
 def test_run_takes_any_plugin_object() -> None:

@@ -192,7 +192,7 @@ static bool is(const replay *r, const char *field, const char *value) {
 }
 
 void step_wait(replay *r, int number, const char *plugin, const char *field, const char *value) {
-  const double until = now_ms() + 10000;
+  const double until = now_ms() + 60000;
   begin(r, number, "wait");
   note_health(r, plugin);
   while (!is(r, field, value) && now_ms() < until) {
@@ -221,7 +221,7 @@ void want_contains(replay *r, const char *field, const char *part) {
 /* Every plugin's `destroy` has run: at once, or when its abandoned call has returned. */
 static void check_the_ends(replay *r) {
   begin(r, r->step, "end of the story");
-  const double until = now_ms() + 10000;
+  const double until = now_ms() + 60000;
   while (!fixture_all_ended() && now_ms() < until) sleep_ms(20);
   judge(r, fixture_all_ended(), "destroy", "", "once for each plugin", "another number of times");
 }

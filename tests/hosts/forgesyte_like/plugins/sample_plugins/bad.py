@@ -57,4 +57,4 @@ class Hangs(_Base):
     name = "hangs"
 
     def __init__(self):
-        self.tools = {"run": {"handler": lambda **_: time.sleep(3600), "deadline_ms": 300}}
+        self.tools = {"run": {"handler": lambda **_: time.sleep(3600), "deadline_ms": 1000}}

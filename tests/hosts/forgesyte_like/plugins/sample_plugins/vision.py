@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import pathlib
 import threading
 import time
 
@@ -32,7 +33,7 @@ class Plugin:
             "digest": {"handler": "digest", "description": "", "input_schema": image, "output_schema": {}},
             "score": {"handler": lambda **_: numpy.float32(0.5), "description": "", "input_schema": {}},
             "video": {"handler": self.video, "description": "", "input_schema": {}, "output_schema": {}},
-            "slow": {"handler": self.slow, "description": "", "input_schema": {}, "output_schema": {}},
+            "hold": {"handler": self.hold, "description": "", "input_schema": {}, "output_schema": {}},
             "fetch": {"handler": self.fetch, "description": "", "input_schema": {}, "output_schema": {}},
         }
 
@@ -57,9 +58,10 @@ class Plugin:
                 progress_callback(frame + 1, frames)
         return {"total_frames": frames, "thread": threading.current_thread().name}
 
-    def slow(self, seconds: float) -> dict:
-        time.sleep(seconds)
-        return {"slept": seconds}
+    def hold(self, file: str) -> dict:
+        while not pathlib.Path(file).exists():
+            time.sleep(0.01)
+        return {"held": file}
 
     async def fetch(self) -> dict:
         return {"from": "a coroutine"}
