@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 # Programs that a rule starts would look for a job server that is not open to them.
-unexport MAKEFLAGS
+unexport MAKEFLAGS MFLAGS
 
 PREFIX ?= /usr/local
 PORT ?= 8000
@@ -82,8 +82,8 @@ serve: $(WHEEL) ## the example host on PORT (default 8000), until interrupted
 
 # --- tests -----------------------------------------------------------------------------------------------------------
 
-.PHONY: test check test-rust test-c test-node test-python
-test: check test-python test-rust test-c test-node ## every test of every language (two at a time with -j2 -Otarget)
+.PHONY: test check test-rust test-c test-node test-python test-videotracker
+test: check test-videotracker test-python test-rust test-c test-node ## every test of every language (two at a time with -j2 -Otarget)
 
 check: ## are the generated files (header, error tables, schema) up to date?
 	cargo run --quiet --locked -p xtask -- check
@@ -99,7 +99,10 @@ test-node: ## the Node package
 	@scripts/timed.sh "Node tests" scripts/test_node.sh
 
 test-python: $(WHEEL) $(VIDEOTRACKER) ## the Python package, the examples, the hosts
-	@scripts/timed.sh "Python tests" $(PY) -m pytest
+	@scripts/timed.sh "Python tests" $(PY) -m pytest --ignore tests/videotracker
+
+test-videotracker: $(WHEEL) $(VIDEOTRACKER) ## the VideoTracker plugin in its worker, with real models and videos
+	@scripts/timed.sh "VideoTracker tests" $(PY) -m pytest tests/videotracker
 
 .PHONY: crashes
 crashes: $(WHEEL) ## ten thousand crashes of native and Python workers, with leases held: nothing is left (CRASHES= for fewer)

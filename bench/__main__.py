@@ -25,6 +25,7 @@ ROWS = (
     "tracking_step",
     "video_pipeline",
     "gpu_answer",
+    "footprint",
 )
 
 

@@ -3,4 +3,4 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need cargo "Rust 1.95 or newer (rustup)"
 
-RUSTFLAGS="--cfg loom" cargo test --locked --release -p plugward-loom --tests --target-dir target/loom
+RUSTFLAGS="--cfg loom" cargo test --locked -p plugward-loom --tests --target-dir target/loom

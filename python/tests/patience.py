@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,3 +30,12 @@ async def until_async(what: str, done: Callable[[], Any]) -> Any:
             pytest.fail(f"never: {what}")
         await asyncio.sleep(0.01)
     return found
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process is there, and not only its exit status."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return "State:\tZ" not in status

@@ -124,8 +124,9 @@ def test_a_new_edition_takes_over_while_a_long_call_ends_on_the_old(
     assert (seen["edition"], seen["count"]) == ("two", 1)
     assert seen["hooks"] == ["on_load", "on_reload", "on_restore"]
     assert (seen["pid"] != first["pid"]) == (isolation == "process")
-    eventually(lambda: (tmp_path / "ends.txt").exists())
-    assert (tmp_path / "ends.txt").read_text() == "one\n"
+    ends = tmp_path / "ends.txt"
+    eventually(lambda: ends.exists() and ends.read_text() != "")
+    assert ends.read_text() == "one\n"
 
 
 @pytest.mark.parametrize("isolation", LEVELS)

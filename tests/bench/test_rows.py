@@ -95,6 +95,19 @@ def test_the_row_on_the_gpus_answer() -> None:
     assert None not in [goal.met for goal in row.goals]
 
 
+def test_the_row_on_what_it_weighs(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not subject.installed():
+        pytest.skip(subject.MISSING)
+    footprint = importlib.import_module("bench.rows.footprint")
+    monkeypatch.setattr(footprint, "LIBRARY", "nowhere/libplugward.so")
+    row = footprint.run(TINY)
+    assert [goal.met for goal in row.goals if "libplugward" in goal.wanted] == [None]
+    assert row.skipped == ["libplugward.so is not built (make build)"]
+    worker, interpreter = footprint.idle_worker(), footprint.bare_interpreter()
+    assert worker > interpreter > 1000
+    assert row.goals[-1].seen.startswith("+")
+
+
 @pytest.mark.parametrize("name", ["process_call", "process_frame", "process_faults", "process_recovery"])
 def test_the_rows_on_worker_processes(name: str) -> None:
     for peer in ("pebble", "numpy"):

@@ -51,6 +51,7 @@ import sys
 from pathlib import Path
 from examples.fastapi_host import client, demo
 from examples.fastapi_host.report import Report
+client.REPLY_SECONDS = 3.0  # nothing that is waited for will come
 with client.Server(Path({str(app)!r})) as server:
     report = Report()
     demo.Demo(server, report).run()
