@@ -280,3 +280,49 @@ fn what_no_tracker_can_have_written_is_refused() {
         Err(CheckpointError::Unreadable(_))
     ));
 }
+
+/// Streams of a busy day, whose state is of more than 4 MiB.
+fn many() -> Streams {
+    let (mut streams, mut random) = (Streams::new(Config::default(), 512), Random::new(5));
+    for stream in 0..200 {
+        for frame in 0..2 {
+            let given = walkers(&mut random, 60, frame);
+            streams.update(&format!("stream {stream:03}"), &given);
+        }
+    }
+    assert!(streams.checkpoint().unwrap().len() > 4 << 20);
+    streams
+}
+
+#[test]
+fn a_state_that_is_too_large_shrinks_until_it_is_kept_and_the_latest_streams_stay() {
+    let mut streams = many();
+    let kept = std::cell::RefCell::new(Vec::new());
+    let most = 3 << 20;
+    let left = streams.save(|state| {
+        let fits = state.len() <= most;
+        if fits {
+            *kept.borrow_mut() = state.to_vec();
+        }
+        fits
+    });
+    assert_eq!(left, Some(streams.len()));
+    assert!((1..200).contains(&streams.len()), "{}", streams.len());
+    assert!(streams.get("stream 199").is_some() && streams.get("stream 000").is_none());
+    let mut next = Streams::new(Config::default(), 512);
+    next.restore(&kept.borrow()).unwrap();
+    assert_eq!(next, streams, "what is kept is what is there");
+}
+
+#[test]
+fn what_is_small_is_never_forgotten_for_a_host_that_takes_nothing() {
+    let mut streams = many();
+    let left = streams.save(|_| false);
+    assert!(left.is_some_and(|left| left > 0), "{left:?}");
+    assert!(streams.checkpoint().unwrap().len() < 1 << 20);
+    let mut few = Streams::new(Config::default(), 8);
+    feed(&mut few, &mut Random::new(2), 0..5);
+    assert_eq!(few.save(|_| false), None);
+    assert_eq!(few.len(), 3);
+    assert_eq!(few.save(|_| true), None);
+}

@@ -53,9 +53,6 @@ struct Kept {
     at: Option<Instant>,
 }
 
-/// A checkpoint of this size is not too large for any host.
-const SMALL: usize = 1 << 20;
-
 /// How old a kept state may become while no new object appears.
 const AGE: Duration = Duration::from_millis(500);
 
@@ -197,19 +194,12 @@ impl Engine {
         tracks
     }
 
-    /// Gives the tracks to the host. Where they are too many for it, the oldest streams are forgotten: a
-    /// checkpoint that is missing would let numbers be given twice.
+    /// Gives the tracks to the host.
     fn save(&self, streams: &mut Streams) {
-        while let Ok(state) = streams.checkpoint() {
-            // What is small was refused for another reason, and forgetting would not help.
-            if (self.keep)(&state) || state.len() < SMALL || streams.is_empty() {
-                return;
-            }
-            let fewer = streams.len() / 2;
+        if let Some(left) = streams.save(&self.keep) {
             eprintln!(
-                "the tracks are too large for a checkpoint: all but {fewer} streams are forgotten"
+                "the tracks are too large for a checkpoint: all but {left} streams are forgotten"
             );
-            streams.shrink(fewer);
         }
     }
 
@@ -218,13 +208,7 @@ impl Engine {
     /// # Errors
     /// Bytes that no tracker wrote.
     pub fn restore(&self, state: &[u8]) -> Result<()> {
-        let mut streams = self.streams();
-        streams
-            .restore(state)
-            .map_err(|e| Fault::new("CheckpointError", e.to_string()))?;
-        // The calls that these belonged to ended with their process.
-        streams.retain(|name| !name.starts_with(VIDEO_STREAM));
-        Ok(())
+        continue_from(&mut self.streams(), state)
     }
 
     /// Where a call's models are to run.
@@ -350,6 +334,15 @@ impl Engine {
     }
 }
 
+fn continue_from(streams: &mut Streams, state: &[u8]) -> Result<()> {
+    streams
+        .restore(state)
+        .map_err(|e| Fault::new("CheckpointError", e.to_string()))?;
+    // The calls that these belonged to ended with their process.
+    streams.retain(|name| !name.starts_with(VIDEO_STREAM));
+    Ok(())
+}
+
 impl Metas {
     /// Least confidence of a detection that is told.
     pub(super) fn least(&self, settings: &Settings) -> f32 {
@@ -388,5 +381,32 @@ impl Players {
             (true, 1) => vec![0],
             _ => named,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::track::Config;
+
+    #[test]
+    fn the_stream_of_a_video_whose_call_died_is_not_continued() {
+        let seen = [Detection {
+            xyxy: [10.0, 10.0, 30.0, 60.0],
+            confidence: 0.9,
+            class_id: 0,
+        }];
+        let mut before = Streams::new(Config::default(), 16);
+        before.update("camera", &seen);
+        before.update(&format!("{VIDEO_STREAM}7"), &seen);
+        let mut after = Streams::new(Config::default(), 16);
+        continue_from(&mut after, &before.checkpoint().unwrap()).unwrap();
+        assert_eq!(after.len(), 1);
+        assert!(after.get("camera").is_some());
+        let number = after.update("another", &seen)[0].track_id;
+        assert_eq!(number, 3, "the numbers that it had given stay given");
+        let fault = continue_from(&mut after, b"no tracks").unwrap_err();
+        assert_eq!(fault.code, "CheckpointError");
+        assert_eq!(after.len(), 2, "nothing is changed");
     }
 }

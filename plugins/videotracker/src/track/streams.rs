@@ -39,6 +39,9 @@ struct Entry {
     tracker: Tracker,
 }
 
+/// A state of this size is not too large for anybody.
+const SMALL: usize = 1 << 20;
+
 impl Streams {
     /// No stream yet; at most `capacity` of them (at least one) are kept.
     #[must_use]
@@ -154,6 +157,22 @@ impl Streams {
     /// [`CheckpointError::Unwritable`]; nothing that a tracker holds leads to it.
     pub fn checkpoint(&self) -> Result<Vec<u8>, CheckpointError> {
         checkpoint::write(&self.state)
+    }
+
+    /// Give the whole state to `keep`, which says whether it took it. Where it did not because it is too large, the
+    /// streams that were not used for longest are forgotten until it is not: a state that is missing would let numbers
+    /// be given twice. How many streams are left, where some had to go.
+    pub fn save(&mut self, keep: impl Fn(&[u8]) -> bool) -> Option<usize> {
+        let mut left = None;
+        while let Ok(state) = self.checkpoint() {
+            // What is small was refused for another reason, and forgetting would not help.
+            if keep(&state) || state.len() < SMALL || self.is_empty() {
+                break;
+            }
+            self.shrink(self.len() / 2);
+            left = Some(self.len());
+        }
+        left
     }
 
     /// Continue where a checkpoint was taken, with this configuration and capacity. On an error nothing is changed.
