@@ -13,7 +13,10 @@ mkdir -p "$here/tests/faults"
 cp -f "$built/libvideotracker_torch.so" "$here/tests/faults/"
 
 cargo build --quiet --release --locked -p plugward-videotracker-torch --features torch
-cargo build --quiet --release --locked -p plugward-videotracker -p plugward-worker
+# Without its rlib, which is for tests: for that, all that it stands on would be compiled in another way than for the
+# doors, whose libraries are linked with LTO only.
+cargo rustc --quiet --release --locked -p plugward-videotracker --crate-type cdylib
+cargo build --quiet --release --locked -p plugward-worker
 cp -f "$built/libvideotracker_torch.so" "$built/libvideotracker.so" "$here/"
 cp -f "$built/libvideotracker.so" "$here/tests/faults/"
 
