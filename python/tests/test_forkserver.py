@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import plugward
+from python.tests.patience import until
 
 PLUGIN = """
 import ctypes, os, random, sys, threading, time
@@ -77,7 +78,7 @@ def load(tmp_path: Path) -> Iterator[Callable[..., plugward.Runtime]]:
     yield load
     for rt in made:
         rt.close()
-    eventually("all are gone", lambda: not family(os.getpid()))
+    until("all are gone", lambda: not family(os.getpid()))
 
 
 def write(folder: Path, name: str, **more: Any) -> Path:
@@ -87,16 +88,6 @@ def write(folder: Path, name: str, **more: Any) -> Path:
     manifest |= {"restart": {"max": 1000, "backoff_ms": [1, 10]}, "dependencies": ["numpy"]} | more
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
-
-
-def eventually(what: str, done: Callable[[], Any], seconds: float = 60) -> Any:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        found = done()
-        if found:
-            return found
-        time.sleep(0.01)
-    pytest.fail(f"never: {what}")
 
 
 STRANGERS: set[int] = set()
@@ -186,7 +177,7 @@ def test_a_deadline_kills_it(load: Callable[..., plugward.Runtime]) -> None:
     rt = load()
     pid = rt.plugin_health("p")["pid"]  # type: ignore[index]
     assert rt.call("p", "hangs", deadline_ms=100).code == "PW-CALL-005"
-    eventually("it is dead", lambda: pid not in family(os.getpid()))
+    until("it is dead", lambda: pid not in family(os.getpid()))
 
 
 def test_workers_outlive_their_fork_server(load: Callable[..., plugward.Runtime]) -> None:
@@ -194,12 +185,12 @@ def test_workers_outlive_their_fork_server(load: Callable[..., plugward.Runtime]
     pid = rt.plugin_health("a")["pid"]  # type: ignore[index]
     (server,) = servers()
     os.kill(server, signal.SIGKILL)
-    eventually("that is said", lambda: said(rt, "fork-server ended (SIGKILL"))
+    until("that is said", lambda: said(rt, "fork-server ended (SIGKILL"))
     assert rt.call("a", "about").unwrap()["pid"] == pid
     assert rt.restart("b").ok, "with or without"
-    (again,) = eventually("there is another", servers)
+    (again,) = until("there is another", servers)
     assert again != server
-    eventually("it forks", lambda: rt.restart("b").ok and is_forked(rt.plugin_health("b")["pid"]))  # type: ignore[index]
+    until("it forks", lambda: rt.restart("b").ok and is_forked(rt.plugin_health("b")["pid"]))  # type: ignore[index]
     assert rt.plugin_health("a")["pid"] == pid  # type: ignore[index]
 
 
@@ -254,7 +245,7 @@ def test_nothing_outlives_a_host_that_is_killed(tmp_path: Path) -> None:
     assert sorted(left.values()) == ["plugward-forks", *["plugward-worker"] * 3]
     child.kill()
     child.communicate()
-    eventually("all are gone", lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in left))
+    until("all are gone", lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in left))
 
 
 def package(folder: Path, name: str, code: str) -> Path:
@@ -311,7 +302,7 @@ def test_an_import_that_kills_the_fork_server_is_left_out(tmp_path: Path) -> Non
     site = package(tmp_path / "site", "sympy", "import os\nif 'fork' in open('/proc/self/cmdline').read(): os.abort()")
     child = host(write(tmp_path / "p", "p", dependencies=["sympy"]), 0, site)
     try:
-        eventually("another server, without it", lambda: servers(child.pid))
+        until("another server, without it", lambda: servers(child.pid))
     finally:
         _, errors = child.communicate("")
     assert "SIGABRT" in errors
@@ -333,12 +324,12 @@ def test_a_plugin_that_can_no_longer_be_imported_makes_no_storm(
     folder = tmp_path / "p1"
     more = {"permissions": {"write": [str(tmp_path)]}, "restart": {"max": 3, "within_s": 60, "backoff_ms": [5, 10]}}
     rt = load(spares=1, **more)
-    eventually("a spare", lambda: rt.plugin_health("p")["spares"] == 1)  # type: ignore[index]
+    until("a spare", lambda: rt.plugin_health("p")["spares"] == 1)  # type: ignore[index]
     (folder / "plug.py").write_text(STORM + PLUGIN)
     (folder / "broken").touch()
     assert rt.call("p", "exits").code == "PW-WORKER-005"
     assert rt.call("p", "threads").ok, "the spare is of before"
-    eventually("they are given up", lambda: said(rt, "no more warm spares"))
+    until("they are given up", lambda: said(rt, "no more warm spares"))
     time.sleep(0.3)
     assert len((folder / "attempts").read_text()) == 4, "once and three times more"
     assert rt.call("p", "threads").ok
@@ -347,13 +338,13 @@ def test_a_plugin_that_can_no_longer_be_imported_makes_no_storm(
 
 def test_a_spare_that_still_loads_ends_with_its_runtime(load: Callable[..., plugward.Runtime], tmp_path: Path) -> None:
     rt = load(spares=1, restart={"max": 10})
-    eventually("a spare", lambda: rt.plugin_health("p")["spares"] == 1)  # type: ignore[index]
+    until("a spare", lambda: rt.plugin_health("p")["spares"] == 1)  # type: ignore[index]
     (tmp_path / "p1" / "plug.py").write_text("import time\ntime.sleep(3600)\n" + PLUGIN)
     assert rt.call("p", "exits").code == "PW-WORKER-005"
-    eventually("the spare serves, the next one hangs", lambda: len(family(os.getpid())) == 3)
+    until("the spare serves, the next one hangs", lambda: len(family(os.getpid())) == 3)
     left = set(family(os.getpid()))
     rt.close()
-    eventually("all are gone", lambda: not left & set(family(os.getpid())))
+    until("all are gone", lambda: not left & set(family(os.getpid())))
 
 
 def test_deaths_with_spares_leave_nothing_behind(load: Callable[..., plugward.Runtime]) -> None:
@@ -367,13 +358,13 @@ def test_deaths_with_spares_leave_nothing_behind(load: Callable[..., plugward.Ru
 
     def deaths(number: int) -> None:
         for n in range(number):
-            eventually("a spare", ready)
+            until("a spare", ready)
             assert not rt.call("p", ("exits", "aborts")[n % 2]).ok
             assert rt.call("p", "threads").ok, "the very next call"
-        eventually("a spare", ready)
+        until("a spare", ready)
 
     deaths(20)
     before = counts()
     deaths(int(os.environ.get("PLUGWARD_TEST_DEATHS", "300")) // 10)
-    eventually("all is given back", lambda: counts()[0] <= before[0] + 4 and counts()[1] <= before[1] + 4)
+    until("all is given back", lambda: counts()[0] <= before[0] + 4 and counts()[1] <= before[1] + 4)
     assert sorted(family(os.getpid()).values()) == ["plugward-forks", "plugward-worker", "plugward-worker"]

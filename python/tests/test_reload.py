@@ -17,6 +17,7 @@ import pytest
 
 import plugward
 from plugward import Runtime
+from python.tests.patience import until
 
 LEVELS = ["inline", "thread", "process"]
 PLUGIN = """
@@ -85,13 +86,6 @@ def ask(runtime: Runtime, tool: str, **args: Any) -> Any:
     return outcome.result
 
 
-def eventually(done: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < until, "never"
-        time.sleep(0.01)
-
-
 def load(runtime: Runtime, folder: Path) -> None:
     (report,) = runtime.load(folder)
     assert report.ok, report.error
@@ -108,11 +102,11 @@ def test_a_new_edition_takes_over_while_a_long_call_ends_on_the_old(
     file = tmp_path / "go"
     thread = threading.Thread(target=lambda: long.append(ask(runtime, "hold", file=str(file))))
     thread.start()
-    eventually(lambda: (runtime.plugin_health("p") or {})["in_flight"] == 1)
+    until("the long call runs", lambda: (runtime.plugin_health("p") or {})["in_flight"] == 1)
     plugin("two", isolation)
     reload = threading.Thread(target=lambda: reports.append(runtime.reload("p")))
     reload.start()
-    eventually(lambda: (runtime.plugin_health("p") or {})["generation"] == 2)
+    until("the new edition serves", lambda: (runtime.plugin_health("p") or {})["generation"] == 2)
     file.touch()
     for each in (thread, reload):
         each.join()
@@ -125,7 +119,7 @@ def test_a_new_edition_takes_over_while_a_long_call_ends_on_the_old(
     assert seen["hooks"] == ["on_load", "on_reload", "on_restore"]
     assert (seen["pid"] != first["pid"]) == (isolation == "process")
     ends = tmp_path / "ends.txt"
-    eventually(lambda: ends.exists() and ends.read_text() != "")
+    until("the old one ended well", lambda: ends.exists() and ends.read_text() != "")
     assert ends.read_text() == "one\n"
 
 
@@ -171,12 +165,12 @@ def test_under_load_not_one_call_is_lost(runtime: Runtime, plugin: Any, isolatio
     for thread in threads:
         thread.start()
     try:
-        eventually(lambda: 1 in good)
+        until("the first generation serves", lambda: 1 in good)
         for generation in range(2, 6):
             report = runtime.reload("p")
             assert (report.ok, report.generation) == (True, generation), report.error
             time.sleep(0.05)
-        eventually(lambda: 5 in good)
+        until("the fifth generation serves", lambda: 5 in good)
     finally:
         done.set()
         for thread in threads:
@@ -254,7 +248,7 @@ def test_what_is_kept_survives_a_killed_worker(runtime: Runtime, plugin: Any) ->
     first = ask(runtime, "add")
     ask(runtime, "add")
     assert runtime.call("p", "die").code == "PW-WORKER-004"
-    eventually(lambda: runtime.state("p") == "INITIALIZED")
+    until("it is back", lambda: runtime.state("p") == "INITIALIZED")
     seen = ask(runtime, "look")
     assert (seen["count"], seen["hooks"]) == (2, ["on_load", "on_restore"])
     assert seen["pid"] != first["pid"]

@@ -62,7 +62,6 @@ fn tree(door: &str) -> Result<String> {
 fn sets(tree: &str) -> Sets {
     let mut sets = Sets::new();
     for line in tree.lines() {
-        let line = line.trim_end_matches(" (*)");
         if let Some((package, features)) = line.split_once('|') {
             let features = features.trim_end_matches(" (*)").to_owned();
             sets.entry(package.to_owned()).or_default().insert(features);
