@@ -145,3 +145,16 @@ fn who_names_an_isolation_gets_it() {
     let pid = call(&rt, "pid", json!({})).result.unwrap().value;
     assert_eq!(pid, json!(std::process::id()));
 }
+
+#[test]
+fn an_answer_of_an_earlier_call_is_never_taken_for_a_later_ones() {
+    for tool in ["scribbles_words", "scribbles"] {
+        let rt = with(json!({"limits": {"concurrency": 1}}));
+        let first = call(&rt, "echo", json!({"text": "of the first call"}));
+        assert!(first.is_ok(), "{:?}", first.result);
+        // Its worker cannot say where its own answer is: the first one still lies there.
+        let second = call(&rt, tool, json!({}));
+        assert_eq!(code(&second), "PW-WORKER-008", "{:?}", second.result);
+        assert_eq!(rt.plugin_health("p").unwrap().state, State::Failed);
+    }
+}

@@ -44,6 +44,8 @@ pub const TOOLS: &[&str] = &[
     "big",
     "sum",
     "scribble",
+    "scribbles",
+    "scribbles_words",
     "progress",
     "until_cancelled",
     "write",

@@ -69,22 +69,22 @@ pub(super) fn run(guest: &'static Guest, number: u32) -> i32 {
             futex::wait(&lane.word, seen, None);
             continue;
         }
-        match Op::from_number(lane.op.load(Ordering::Relaxed)) {
-            Some(Op::Load) if number == 0 => reply(guest, lane, load(guest, number, tid)),
-            Some(Op::Restore) => reply(guest, lane, restore(guest, number, tid)),
-            Some(Op::Call) => reply(guest, lane, call(guest, number, tid)),
-            Some(Op::Stop) => {
-                if let Some(plugin) = guest.plugin.get() {
-                    plugin.stop();
-                }
-                return 0;
+        let op = Op::from_number(lane.op.load(Ordering::Relaxed));
+        if op == Some(Op::Stop) {
+            if let Some(plugin) = guest.plugin.get() {
+                plugin.stop();
             }
-            _ => reply(
-                guest,
-                lane,
-                Err(Fault::Error(Error::new(Code::WorkerProtocol))),
-            ),
+            return 0;
         }
+        let request = incoming(guest, number, tid);
+        let call_id = request.as_ref().map_or(0, |r| r.parts.head.call_id);
+        let answer = request.map_err(Fault::Error).and_then(|request| match op {
+            Some(Op::Load) if number == 0 => load(guest, &request),
+            Some(Op::Restore) => restore(guest, &request),
+            Some(Op::Call) => call(guest, number, &request),
+            _ => Err(Fault::Error(Error::new(Code::WorkerProtocol))),
+        });
+        reply(guest, lane, call_id, answer);
     }
 }
 
@@ -105,9 +105,8 @@ fn incoming(guest: &'static Guest, number: u32, tid: u32) -> Result<Incoming<'st
     })
 }
 
-fn load(guest: &'static Guest, number: u32, tid: u32) -> std::result::Result<Reply, Fault> {
-    let request = incoming(guest, number, tid).map_err(Fault::Error)?;
-    let caught = catch_unwind(AssertUnwindSafe(|| Plugin::load(guest, &request)));
+fn load(guest: &'static Guest, request: &Incoming<'static>) -> std::result::Result<Reply, Fault> {
+    let caught = catch_unwind(AssertUnwindSafe(|| Plugin::load(guest, request)));
     let (plugin, report) = caught
         .unwrap_or_else(|panic| {
             let text = crate::runtime::panic_text(&*panic);
@@ -122,11 +121,13 @@ fn load(guest: &'static Guest, number: u32, tid: u32) -> std::result::Result<Rep
     Ok(report.into())
 }
 
-fn restore(guest: &'static Guest, number: u32, tid: u32) -> std::result::Result<Reply, Fault> {
-    let request = incoming(guest, number, tid).map_err(Fault::Error)?;
+fn restore(
+    guest: &'static Guest,
+    request: &Incoming<'static>,
+) -> std::result::Result<Reply, Fault> {
     let plugin = guest.plugin.get();
     let plugin = plugin.ok_or_else(|| Fault::Error(Error::new(Code::CallNotReady)))?;
-    catch_unwind(AssertUnwindSafe(|| plugin.restore(&request))).unwrap_or_else(|panic| {
+    catch_unwind(AssertUnwindSafe(|| plugin.restore(request))).unwrap_or_else(|panic| {
         let text = crate::runtime::panic_text(&*panic);
         Err(Fault::Panicked { message: text })
     })
@@ -192,8 +193,11 @@ fn tell_cancelled(guest: &'static Guest) {
     }
 }
 
-fn call(guest: &'static Guest, number: u32, tid: u32) -> std::result::Result<Reply, Fault> {
-    let request = incoming(guest, number, tid).map_err(Fault::Error)?;
+fn call(
+    guest: &'static Guest,
+    number: u32,
+    request: &Incoming<'static>,
+) -> std::result::Result<Reply, Fault> {
     let plugin = guest
         .plugin
         .get()
@@ -201,7 +205,7 @@ fn call(guest: &'static Guest, number: u32, tid: u32) -> std::result::Result<Rep
     request.control.lane.entered.store(1, Ordering::Release);
     let running = &guest.calls[number as usize];
     running.store(request.parts.head.call_id, Ordering::SeqCst);
-    let answer = catch_unwind(AssertUnwindSafe(|| plugin.call(&request))).unwrap_or_else(|panic| {
+    let answer = catch_unwind(AssertUnwindSafe(|| plugin.call(request))).unwrap_or_else(|panic| {
         Err(Fault::Panicked {
             message: crate::runtime::panic_text(&*panic),
         })
@@ -247,13 +251,18 @@ impl Control<'_> {
 }
 
 /// Writes the answer and wakes the host.
-fn reply(guest: &'static Guest, lane: &Lane, answer: std::result::Result<Reply, Fault>) {
+fn reply(
+    guest: &'static Guest,
+    lane: &Lane,
+    call_id: u64,
+    answer: std::result::Result<Reply, Fault>,
+) {
     let at = lane.reply_at.load(Ordering::Relaxed);
     let slot = guest
         .segment
         .region(at, lane.reply_cap.load(Ordering::Relaxed));
-    let len = written(slot, answer)
-        .or_else(|fault| written(slot, Err(fault)))
+    let len = written(slot, call_id, answer)
+        .or_else(|fault| written(slot, call_id, Err(fault)))
         .unwrap_or(0);
     lane.reply_len.store(len, Ordering::Release);
     lane.word.store(ANSWERED, Ordering::SeqCst);
@@ -265,6 +274,7 @@ const TRACEBACK: usize = 64 << 10;
 
 fn written(
     slot: Region<'_>,
+    call_id: u64,
     answer: std::result::Result<Reply, Fault>,
 ) -> std::result::Result<u64, Fault> {
     let none = || std::iter::empty::<&[u8]>();
@@ -275,6 +285,7 @@ fn written(
                 Fault::Error(Error::new(Code::CallUnserializable).with_message(e.to_string()))
             })?;
             let head = ReplyHead {
+                call_id,
                 fault: None,
                 tensors,
             };
@@ -285,6 +296,7 @@ fn written(
             wire::write(
                 slot,
                 &ReplyHead {
+                    call_id,
                     fault,
                     tensors: Vec::new(),
                 },

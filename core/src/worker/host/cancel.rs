@@ -31,7 +31,7 @@ impl Link {
         self.cancel(lane);
         let grace = Instant::now() + CANCEL_GRACE;
         let late = request.deadline.filter(|at| *at <= grace);
-        match self.wait(lane, &|_, _| true, Some(late.unwrap_or(grace))) {
+        match self.wait(number, lane, &|_, _| true, Some(late.unwrap_or(grace))) {
             Ok(true) => match self.answered(number, lane) {
                 Err(fault @ Fault::Crashed { .. }) => fault,
                 _ => Fault::Cancelled,
@@ -83,7 +83,7 @@ impl Link {
     pub(super) fn reclaim(&self, lanes: &mut Lanes) {
         let over = |s: &mut Stuck| !s.watched && self.has_answer(s);
         for stuck in lanes.stuck.extract_if(.., over) {
-            self.held[stuck.number as usize].lock().clear();
+            self.sides[stuck.number as usize].held.lock().clear();
             lanes.free.push(stuck.number);
         }
     }

@@ -32,9 +32,9 @@ impl Link {
     }
 
     /// How the process of a lane whose thread has ended does end, as soon as that is known.
-    pub(super) fn end_of(&self, lane: &Lane) -> Option<Exit> {
+    pub(super) fn end_of(&self, number: u32) -> Option<Exit> {
         self.child.try_reap().or_else(|| {
-            let signal = fatal_signal(self.child.pid(), lane.tid.load(Ordering::Relaxed))?;
+            let signal = fatal_signal(self.child.pid(), self.sides[number as usize].tid())?;
             self.child.note_ending();
             Some(Exit::by_signal(signal))
         })
@@ -42,8 +42,8 @@ impl Link {
 
     /// The kernel or the reaper wrote that the lane's thread has ended. The process usually ends
     /// with it; where it does not, it is killed: one thread short it serves nobody.
-    pub(super) fn crashed(&self, lane: &Lane) -> Fault {
-        let known = self.end_of(lane);
+    pub(super) fn crashed(&self, number: u32, lane: &Lane) -> Fault {
+        let known = self.end_of(number);
         let mut exit = known.or_else(|| self.child.wait(Instant::now() + DYING));
         if exit.is_none() && is_dying(self.child.pid()) {
             exit = self.child.wait(Instant::now() + KILLED);
@@ -128,7 +128,7 @@ impl Link {
             let lane = self.segment.lane(number);
             lane.op.store(Op::Stop as u32, Ordering::Relaxed);
             lane.word.store(
-                wire::busy(lane.tid.load(Ordering::Relaxed)),
+                wire::busy(self.sides[number as usize].tid()),
                 Ordering::SeqCst,
             );
             futex::wake(&lane.word);

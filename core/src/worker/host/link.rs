@@ -3,11 +3,12 @@
 use super::cancel::Lanes;
 use super::cgroup::Cgroup;
 use super::child::{Child, Reason};
-use super::lease::{self, Held};
+use super::lease;
 use super::memory;
-use super::pool::{Frame, Pool};
+use super::pool::Pool;
 use super::reaper::Reaper;
 use super::scratch::Scratch;
+use super::side::{Holding, Side};
 use super::tail::Tail;
 use super::watch::{Most, Watch};
 use crate::call::{Args, DeathNotice, Fault, OwnedTensor, Reply};
@@ -23,13 +24,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Memory that a call looks at.
-#[allow(dead_code, reason = "held, not looked at")]
-pub(super) enum Holding {
-    Frame(Frame),
-    Lease(Arc<Held>),
-}
-
 /// A living worker and the lanes to it.
 pub(super) struct Link {
     pub(super) plugin: String,
@@ -43,8 +37,7 @@ pub(super) struct Link {
     pub(super) segment: Arc<Segment>,
     pub(super) pool: Arc<Pool>,
     pub(super) lanes: Mutex<Lanes>,
-    /// What the call on each lane must not lose before it ends.
-    pub(super) held: Vec<Mutex<Vec<Holding>>>,
+    pub(super) sides: Vec<Side>,
     pub(super) in_flight: AtomicU32,
     pub(super) dead: AtomicBool,
     pub(super) told: AtomicBool,
@@ -113,8 +106,8 @@ impl Link {
             threads: Arc::default(),
             reaper,
             pool: Pool::new(Arc::clone(&segment)),
-            held: (0..segment.shape().lanes)
-                .map(|_| Mutex::default())
+            sides: (0..segment.shape().lanes)
+                .map(|_| Side::default())
                 .collect(),
             segment,
             on_death,
@@ -147,6 +140,7 @@ impl Link {
             if seen == Phase::Ready as u32 {
                 let threads = memory::threads(self.child.pid()).max(1);
                 self.threads.store(threads, Ordering::Relaxed);
+                self.note_threads();
                 return Ok(());
             }
             if seen == Phase::Foreign as u32 {
@@ -191,14 +185,22 @@ impl Link {
 
     /// All lanes may be used from now on; the first to be used is 0, the worker's main thread.
     pub(super) fn open_lanes(&self) {
+        self.note_threads();
         self.lanes.lock().free = (0..self.segment.shape().lanes).rev().collect();
+    }
+
+    /// Remembers which thread of the worker serves which lane.
+    fn note_threads(&self) {
+        for (number, side) in (0..).zip(&self.sides) {
+            side.set_tid(self.segment.lane(number).tid.load(Ordering::Acquire));
+        }
     }
 
     /// Makes one call and waits for its answer.
     pub(super) fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
         let number = self.begin(request)?;
         let lane = self.segment.lane(number);
-        let answer = match self.wait(lane, request.progress, request.deadline) {
+        let answer = match self.wait(number, lane, request.progress, request.deadline) {
             Ok(true) => self.answered(number, lane),
             Ok(false) => Err(self.overstayed(request.tool)),
             Err(Fault::Cancelled) => Err(self.cancelled(number, lane, request)),
@@ -214,7 +216,7 @@ impl Link {
         match self.submit(number, self.segment.lane(number), request) {
             Ok(()) => Ok(number),
             Err(fault) => {
-                self.held[number as usize].lock().clear();
+                self.sides[number as usize].held.lock().clear();
                 self.lanes.lock().free.push(number);
                 self.ended(Err(fault)).map(|_| number)
             }
@@ -286,6 +288,8 @@ impl Link {
             ))
         })?;
         let reply = self.segment.shape();
+        let side = &self.sides[number as usize];
+        side.ask(request.call_id);
         lane.op.store(request.op as u32, Ordering::Relaxed);
         lane.entered.store(0, Ordering::Relaxed);
         lane.cancel.store(0, Ordering::Relaxed);
@@ -296,13 +300,10 @@ impl Link {
         lane.reply_cap.store(reply.reply_slot, Ordering::Relaxed);
         lane.reply_len.store(0, Ordering::Relaxed);
         // Sequentially consistent with `died`: either it sees the word or we see the flag.
-        lane.word.store(
-            wire::busy(lane.tid.load(Ordering::Relaxed)),
-            Ordering::SeqCst,
-        );
+        lane.word.store(wire::busy(side.tid()), Ordering::SeqCst);
         futex::wake(&lane.word);
         if self.dead.load(Ordering::SeqCst) {
-            return Err(self.crashed(lane));
+            return Err(self.crashed(number, lane));
         }
         Ok(())
     }
@@ -336,7 +337,7 @@ impl Link {
                 (None, None) => (0, 0),
             });
         let places = places.collect();
-        let mut held = self.held[number as usize].lock();
+        let mut held = self.sides[number as usize].held.lock();
         held.extend(frame.map(Holding::Frame));
         held.extend(leases.into_iter().flatten().map(|(l, _)| Holding::Lease(l)));
         Ok(places)
@@ -345,6 +346,7 @@ impl Link {
     /// Sleeps until the answer is there, the worker has died, or it is `until`: false.
     pub(super) fn wait(
         &self,
+        number: u32,
         lane: &Lane,
         progress: &(dyn Fn(u64, u64) -> bool + Sync),
         until: Option<Instant>,
@@ -355,9 +357,9 @@ impl Link {
             let go_on = news(lane, progress, &mut told);
             match seen {
                 ANSWERED => return Ok(true),
-                DIED => return Err(self.crashed(lane)),
+                DIED => return Err(self.crashed(number, lane)),
                 _ if !go_on => return Err(Fault::Cancelled),
-                NOTE => self.noted(lane)?,
+                NOTE => self.noted(number, lane)?,
                 _ => {
                     let in_time = futex::wait(&lane.word, seen, until);
                     if !in_time && lane.word.load(Ordering::Acquire) != ANSWERED {
@@ -369,13 +371,13 @@ impl Link {
     }
 
     /// The note was read; the worker's thread went on meanwhile.
-    pub(super) fn noted(&self, lane: &Lane) -> std::result::Result<(), Fault> {
-        let busy = wire::busy(lane.tid.load(Ordering::Relaxed));
+    pub(super) fn noted(&self, number: u32, lane: &Lane) -> std::result::Result<(), Fault> {
+        let busy = wire::busy(self.sides[number as usize].tid());
         let turned = lane
             .word
             .compare_exchange(NOTE, busy, Ordering::SeqCst, Ordering::Relaxed);
         match turned.is_ok() && self.dead.load(Ordering::SeqCst) {
-            true => Err(self.crashed(lane)),
+            true => Err(self.crashed(number, lane)),
             false => Ok(()),
         }
     }
@@ -384,6 +386,12 @@ impl Link {
         let slot = self.segment.reply(number);
         let parts: Parts<ReplyHead> = wire::read(slot, lane.reply_len.load(Ordering::Acquire))
             .map_err(|e| self.garbled(e))?;
+        if !self.sides[number as usize].asked(parts.head.call_id) {
+            let error = Error::new(Code::WorkerProtocol);
+            return Err(
+                self.garbled(error.with_message("an answer is not to the call that was made"))
+            );
+        }
         let value = match parts.head.fault {
             Some(_) => serde_json::Value::Null,
             None => serde_json::from_slice(&parts.body(slot)).map_err(|e| {
@@ -410,7 +418,7 @@ impl Link {
         if lane.request_len.load(Ordering::Relaxed) > KEEP {
             self.segment.request(number).trim(KEEP);
         }
-        self.held[number as usize].lock().clear();
+        self.sides[number as usize].held.lock().clear();
         if lane.reply_len.load(Ordering::Relaxed) > KEEP {
             self.segment.reply(number).trim(KEEP);
         }

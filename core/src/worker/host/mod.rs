@@ -20,6 +20,7 @@ mod program;
 mod reaper;
 mod running;
 mod scratch;
+mod side;
 mod spawn;
 mod tail;
 mod watch;

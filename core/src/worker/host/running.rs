@@ -73,12 +73,12 @@ impl Underway for Running {
             match seen {
                 ANSWERED => return self.done(self.link.answered(self.number, lane)),
                 // Its end is known already: nothing blocks.
-                DIED if self.link.end_of(lane).is_some() => {
-                    return self.done(Err(self.link.crashed(lane)));
+                DIED if self.link.end_of(self.number).is_some() => {
+                    return self.done(Err(self.link.crashed(self.number, lane)));
                 }
                 DIED => return Look::Dying,
                 NOTE => {
-                    if let Err(fault) = self.link.noted(lane) {
+                    if let Err(fault) = self.link.noted(self.number, lane) {
                         return self.done(Err(fault));
                     }
                 }
@@ -93,7 +93,7 @@ impl Underway for Running {
     }
 
     fn bury(&mut self) -> Fault {
-        let fault = self.link.crashed(self.lane());
+        let fault = self.link.crashed(self.number, self.lane());
         let _ = self.link.ended(Err(fault.clone()));
         fault
     }

@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Version of everything in this folder; host and worker must agree exactly.
-pub(in crate::worker) const PROTOCOL: u32 = 4;
+pub(in crate::worker) const PROTOCOL: u32 = 5;
 /// First bytes of the mapping.
 pub(in crate::worker) const MAGIC: u64 = u64::from_le_bytes(*b"PLUGWARD");
 /// The most calls that one worker runs at once.

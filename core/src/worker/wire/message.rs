@@ -70,6 +70,8 @@ pub(in crate::worker) struct Head {
 /// An answer's head: a fault, or none and the result is in body and buffers.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::worker) struct ReplyHead {
+    /// The call that it answers.
+    pub(in crate::worker) call_id: u64,
     pub(in crate::worker) fault: Option<super::fault::WireFault>,
     pub(in crate::worker) tensors: Vec<TensorHead>,
 }
@@ -109,6 +111,8 @@ pub(in crate::worker) struct Parts<H> {
     pub(in crate::worker) head: H,
     pub(in crate::worker) body_at: usize,
     pub(in crate::worker) body_len: usize,
+    /// Where the message ends.
+    len: usize,
 }
 
 /// Reads the head of a message of `len` bytes.
@@ -120,25 +124,24 @@ pub(in crate::worker) fn read<H: DeserializeOwned>(slot: Region<'_>, len: u64) -
         let bytes = slot.take(at, 8)?;
         Some(u64::from_le_bytes(bytes.try_into().ok()?) as usize)
     };
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
     let sizes = number(0)
         .zip(number(8))
-        .filter(|_| len as usize <= slot.cap());
+        .filter(|_| (PREFIX..=slot.cap()).contains(&len));
     let (head_len, body_len) = sizes.ok_or_else(|| garbled("its length"))?;
     let bytes = slot
         .take(PREFIX, head_len)
         .ok_or_else(|| garbled("its head's length"))?;
     let head = rmp_serde::from_slice(&bytes).map_err(|e| garbled(&format!("its head: {e}")))?;
     let body_at = (PREFIX + head_len).next_multiple_of(ALIGN);
-    if body_at
-        .checked_add(body_len)
-        .is_none_or(|end| end > slot.cap())
-    {
+    if body_at.checked_add(body_len).is_none_or(|end| end > len) {
         return Err(garbled("its body's length"));
     }
     Ok(Parts {
         head,
         body_at,
         body_len,
+        len,
     })
 }
 
@@ -148,19 +151,15 @@ impl<H> Parts<H> {
         slot.take(self.body_at, self.body_len).unwrap_or_default()
     }
 
-    /// Where each buffer lies. `None` where the description contradicts itself or the slot.
-    pub(in crate::worker) fn buffers(
-        &self,
-        heads: &[TensorHead],
-        cap: usize,
-    ) -> Option<Vec<usize>> {
+    /// Where each buffer lies. `None` where the description contradicts itself or the message.
+    fn buffers(&self, heads: &[TensorHead]) -> Option<Vec<usize>> {
         let mut end = self.body_at + self.body_len;
         heads
             .iter()
             .map(|tensor| {
                 let at = end.checked_next_multiple_of(ALIGN)?;
                 end = at.checked_add(usize::try_from(tensor.len).ok()?)?;
-                (end <= cap && tensor.fits()).then_some(at)
+                (end <= self.len && tensor.fits()).then_some(at)
             })
             .collect()
     }
@@ -171,7 +170,7 @@ impl<H> Parts<H> {
         heads: &[TensorHead],
         slot: Region<'_>,
     ) -> Option<Vec<OwnedTensor>> {
-        let places = self.buffers(heads, slot.cap())?;
+        let places = self.buffers(heads)?;
         let each = heads.iter().zip(places).map(|(head, at)| {
             let data = slot.take(at, head.len as usize)?;
             Some(OwnedTensor {
@@ -224,7 +223,7 @@ mod tests {
         assert_eq!(parts.head, head);
         assert_eq!(parts.body(slot), b"{}");
         assert_eq!(parts.tensors(&parts.head.tensors, slot).unwrap(), tensors);
-        let places = parts.buffers(&parts.head.tensors, slot.cap()).unwrap();
+        let places = parts.buffers(&parts.head.tensors).unwrap();
         assert!(places.iter().all(|at| at % ALIGN == 0));
     }
 
@@ -259,6 +258,10 @@ mod tests {
         };
         assert!(parts.tensors(&[huge], slot).is_none());
         assert!(read::<ReplyHead>(slot, u64::MAX).is_err());
+        // What is left of an earlier message is none of one that was cut.
+        for cut in 0..len {
+            assert!(read::<ReplyHead>(slot, cut).is_err(), "{cut} of {len}");
+        }
         for word in [0, 8] {
             slot.put(word, &u64::MAX.to_le_bytes());
             assert!(read::<ReplyHead>(slot, len).is_err());
