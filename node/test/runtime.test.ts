@@ -102,17 +102,17 @@ test("options that cannot be are refused with their code", () => {
 test("a promise that never settles is answered at its deadline, inline and in a worker", async () => {
   const rt = fresh();
   await rt.load({ name: "inline", tools: { hang: () => new Promise(() => undefined) } });
-  failed(await rt.call("inline", "hang", {}, { deadlineMs: 100 }), Code.CallDeadline);
+  failed(await rt.call("inline", "hang", {}, { deadlineMs: 1000 }), Code.CallDeadline);
   assert.equal(rt.pluginHealth("inline")?.state, "FAILED");
   await ready(rt, modulePlugin("worker", "module.exports = {hang: () => new Promise(() => {})}"));
-  failed(await rt.call("worker", "hang", {}, { deadlineMs: 100 }), Code.CallDeadline);
+  failed(await rt.call("worker", "hang", {}, { deadlineMs: 1000 }), Code.CallDeadline);
   assert.equal(rt.pluginHealth("worker")?.state, "FAILED");
 });
 
 test("an inline loop is told the truth: it came back late, and nobody else was let in", async () => {
   const rt = fresh();
-  await rt.load({ name: "loop", tools: { spin: () => { const end = Date.now() + 400; while (Date.now() < end); return "late"; } } });
-  const late = failed(await rt.call("loop", "spin", {}, { deadlineMs: 50 }), Code.CallDeadline);
+  await rt.load({ name: "loop", tools: { spin: () => { const end = Date.now() + 1500; while (Date.now() < end); return "late"; } } });
+  const late = failed(await rt.call("loop", "spin", {}, { deadlineMs: 500 }), Code.CallDeadline);
   assert.match(late.error, /came back late/);
   assert.equal(late.effect, "completed");
   failed(await rt.call("loop", "spin"), Code.CallPluginFailed);
@@ -122,7 +122,7 @@ test("a worker's loop is ended at its deadline, and only that plugin", async () 
   const rt = fresh();
   await ready(rt, modulePlugin("spinner", "module.exports = {spin() { for (;;); }}"));
   await ready(rt, modulePlugin("good", "module.exports = {add: ({a, b}) => a + b}"));
-  const spinning = rt.call("spinner", "spin", {}, { deadlineMs: 300 });
+  const spinning = rt.call("spinner", "spin", {}, { deadlineMs: 1000 });
   const sum = await rt.call("good", "add", { a: 1, b: 2 });
   assert.ok(sum.ok && sum.result === 3);
   const ended = failed(await spinning, Code.CallDeadline);
@@ -136,7 +136,7 @@ test("a worker's loop is ended at its deadline, and only that plugin", async () 
 test("calls that fall with another's deadline are not blamed for it", async () => {
   const rt = fresh();
   await ready(rt, modulePlugin("shared", "module.exports = {hang: () => new Promise(() => {}), wait: () => new Promise(() => {})}"));
-  const [guilty, victim] = await Promise.all([rt.call("shared", "hang", {}, { deadlineMs: 150 }), rt.call("shared", "wait", {}, { deadlineMs: 15_000 })]);
+  const [guilty, victim] = await Promise.all([rt.call("shared", "hang", {}, { deadlineMs: 1000 }), rt.call("shared", "wait", {}, { deadlineMs: 15_000 })]);
   failed(guilty, Code.CallDeadline);
   failed(victim, Code.CallPluginFailed);
 });

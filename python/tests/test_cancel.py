@@ -197,7 +197,7 @@ async def test_ends_by_force_cost_nothing_of_the_budget(load: Load) -> None:
         now = await settled(rt, generation + 1)
     assert (now["error_count"], now["quarantined"]) == (0, False)
     # The one restart that it may have is still there.
-    outcome = await rt.acall("p", "deaf", {"s": 1000}, deadline_ms=100)
+    outcome = await rt.acall("p", "deaf", {"s": 1000}, deadline_ms=500)
     assert outcome.code == "PW-CALL-005"
     assert not (await settled(rt, 12))["quarantined"]
 

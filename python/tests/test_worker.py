@@ -184,9 +184,9 @@ def test_a_crash_shows_pythons_own_traceback(load: Callable[..., plugward.Runtim
 def test_the_caller_is_back_at_its_deadline(load: Callable[..., plugward.Runtime], tool: str) -> None:
     rt = load()
     since = time.monotonic()
-    outcome = rt.call("bad", tool, deadline_ms=200)
+    outcome = rt.call("bad", tool, deadline_ms=500)
     assert outcome.code == "PW-CALL-005"
-    assert 0.2 <= time.monotonic() - since < PATIENCE
+    assert 0.5 <= time.monotonic() - since < PATIENCE
 
 
 def test_the_sandbox_names_the_line_that_would_allow_it(load: Callable[..., plugward.Runtime], tmp_path: Path) -> None:
@@ -228,4 +228,4 @@ async def test_it_can_be_awaited(load: Callable[..., plugward.Runtime]) -> None:
     rt = load()
     outcomes = await asyncio.gather(*(rt.acall("bad", "echo", {"n": n}) for n in range(20)))
     assert [o.result for o in outcomes] == [{"n": n} for n in range(20)]
-    assert (await rt.acall("bad", "hangs", deadline_ms=200)).code == "PW-CALL-005"
+    assert (await rt.acall("bad", "hangs", deadline_ms=500)).code == "PW-CALL-005"

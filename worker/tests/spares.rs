@@ -100,7 +100,7 @@ fn a_call_at_its_deadline_is_followed_by_one_that_is_served() {
     let rt = with(spares(1, 100));
     ready(&rt, 1);
     let options = CallOptions {
-        deadline: Some(Duration::from_millis(50)),
+        deadline: Some(Duration::from_millis(500)),
         ..CallOptions::default()
     };
     let outcome = rt.call("p", "hang", Args::default(), &options);
