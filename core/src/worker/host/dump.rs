@@ -4,6 +4,9 @@
 /// Lines that are kept of the thread that crashed, and again of all others.
 const LINES: usize = 60;
 
+/// Lines after which a dump is over, whatever they are: the thread that crashed and a hundred others, as many as Python writes.
+const LONGEST: usize = 12_000;
+
 const BEGIN: &str = "Fatal Python error: ";
 const NO_FRAME: &str = "<no Python frame>";
 
@@ -13,6 +16,8 @@ pub(super) struct Dump {
     crashed: Vec<String>,
     others: Vec<String>,
     block: Block,
+    /// Lines since the head.
+    taken: usize,
 }
 
 #[derive(Default)]
@@ -33,7 +38,13 @@ impl Dump {
             };
             return true;
         }
+        self.taken += usize::from(self.head.is_some());
         self.head.is_some() && self.goes_on(line)
+    }
+
+    /// Whether more of it may come.
+    pub(super) fn is_open(&self) -> bool {
+        self.head.is_some() && self.taken < LONGEST
     }
 
     fn goes_on(&mut self, line: &str) -> bool {
@@ -70,6 +81,19 @@ impl Dump {
         let all = self.head.iter().chain(parts.into_iter().flatten());
         all.cloned().collect()
     }
+}
+
+/// Where in `bytes` the first line of a dump begins.
+pub(super) fn begins_at(bytes: &[u8]) -> Option<usize> {
+    let ends = bytes.iter().enumerate().filter(|(_, b)| **b == b'\n');
+    let mut starts = std::iter::once(0).chain(ends.map(|(at, _)| at + 1));
+    starts.find(|at| bytes[*at..].starts_with(BEGIN.as_bytes()))
+}
+
+/// Whether what has come of a line may be the beginning of a dump's first.
+pub(super) fn may_begin(part: &[u8]) -> bool {
+    let begin = BEGIN.as_bytes();
+    !part.is_empty() && (part.starts_with(begin) || begin.starts_with(part))
 }
 
 fn keep(lines: &mut Vec<String>, line: &str) {

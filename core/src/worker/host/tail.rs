@@ -1,7 +1,7 @@
 //! What a worker writes to its standard output and error: the last lines are kept for the error
 //! that its death becomes, all of them go to the log, at a bounded rate.
 
-use super::dump::Dump;
+use super::dump::{self, Dump};
 use crate::log::{Level, Logger};
 use crate::sync::Mutex;
 use crate::worker::RECORD;
@@ -130,14 +130,20 @@ impl Inner {
         self.cut += rest.len().saturating_sub(room) as u64;
     }
 
-    /// Leaves out lines that would neither be logged nor be among the last: a flood costs no more than to
-    /// be counted.
+    /// Leaves out lines that would neither be logged nor be among the last nor belong to a dump: a flood
+    /// costs no more than to be counted.
     fn skip<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let may_log = LOGGED.saturating_sub(self.logged) as usize;
-        if may_log > 0 || self.window.elapsed().as_secs() >= 1 {
+        let dumps = self.dump.is_open() || dump::may_begin(&self.partial);
+        if may_log > 0 || dumps || self.window.elapsed().as_secs() >= 1 {
             return bytes;
         }
-        let mut ends = bytes.iter().enumerate().rev().filter(|(_, b)| **b == b'\n');
+        let before = &bytes[..dump::begins_at(bytes).unwrap_or(bytes.len())];
+        let mut ends = before
+            .iter()
+            .enumerate()
+            .rev()
+            .filter(|(_, b)| **b == b'\n');
         let Some((cut, _)) = ends.nth(LINES) else {
             return bytes;
         };
@@ -222,6 +228,31 @@ mod tests {
         assert_eq!((words.len(), words[LINES - 1].as_str()), (LINES, "99 99"));
         assert_eq!(tail.inner.lock().dropped, 0, "told");
         hub.close();
+    }
+
+    #[test]
+    fn a_dump_is_kept_however_much_was_written_before_it() {
+        let mut dump = "Fatal Python error: Segmentation fault\n\n".to_owned();
+        dump += "Current thread 0x1 (most recent call first):\n";
+        dump += &"  File \"a.py\", line 1 in deep\n".repeat(50);
+        dump += &"Thread 0x2 (most recent call first):\n  <no Python frame>\n".repeat(100);
+        let words = "my own word\n".repeat(100);
+        // What one read brings may end anywhere.
+        for cut in 0..words.len() + 200 {
+            let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
+            let hub = LogHub::new(4096);
+            let tail = Tail::new(reader, Logger::new(&hub, "p"));
+            tail.inner.lock().window = Instant::now() + Duration::from_secs(3600);
+            tail.inner.lock().logged = LOGGED;
+            let all = format!("{words}{dump}");
+            for part in [&all[..cut], &all[cut..]] {
+                rustix::io::write(&writer, part.as_bytes()).unwrap();
+                tail.pump();
+            }
+            assert_eq!(tail.last_words().len(), LINES, "{cut}");
+            assert_eq!(tail.dump().len(), 52, "{cut}");
+            hub.close();
+        }
     }
 
     #[test]
