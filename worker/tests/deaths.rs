@@ -9,12 +9,9 @@
 
 mod common;
 
-use common::{
-    WORKER, call, code, eventually, is_alive, library, load, manifest, runtime, said, with,
-};
+use common::{WORKER, call, code, eventually, is_alive, library, load, runtime, said, with};
 use plugward_core::call::{Args, CallOptions, OwnedTensor};
 use plugward_core::lifecycle::State;
-use plugward_core::manifest::Manifest;
 use plugward_core::runtime::{Runtime, RuntimeOptions};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -460,92 +457,6 @@ fn a_load_that_dies_or_hangs_says_so() {
     let report = load(&rt, "hang-on-create", json!({}));
     assert_eq!(report.error.unwrap().code().as_str(), "PW-LOAD-004");
     assert!(since.elapsed() < Duration::from_secs(60));
-}
-
-#[test]
-fn a_stranger_in_the_workers_place_is_told_apart() {
-    for (program, word) in [
-        ("/bin/true", "status 0"),
-        ("/nowhere/worker", "No such file"),
-    ] {
-        let options = RuntimeOptions {
-            worker: Some(program.into()),
-            ..RuntimeOptions::default()
-        };
-        let rt = Runtime::new(options).unwrap();
-        let report = rt.load(Manifest::from_value(manifest("p", json!({}))).unwrap());
-        let error = report.error.unwrap();
-        assert_eq!(error.code().as_str(), "PW-WORKER-002", "{program}");
-        assert!(error.message().contains(word), "{program}: {error}");
-    }
-}
-
-/// A worker program of another release: it says so and waits.
-const FOREIGN: &str = r"
-#include <linux/futex.h>
-#include <stdint.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-int main(void) {
-    volatile uint32_t *header = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, 0, 0);
-    header[3] = 99; /* its protocol */
-    header[4] = 2;  /* foreign */
-    syscall(SYS_futex, &header[4], FUTEX_WAKE, 1, 0, 0, 0);
-    for (;;) pause();
-}
-";
-
-#[test]
-fn a_worker_of_another_release_is_named_and_ended() {
-    let options = RuntimeOptions {
-        worker: Some(common::impostor("foreign", FOREIGN)),
-        ..RuntimeOptions::default()
-    };
-    let rt = Runtime::new(options).unwrap();
-    let error = load(&rt, "p", json!({})).error.unwrap();
-    assert_eq!(error.code().as_str(), "PW-WORKER-003");
-    assert!(error.message().contains("protocol 99"), "{error}");
-}
-
-/// A worker that answers every load with rubbish, of a length that does not exist.
-const GARBAGE: &str = r"
-#include <linux/futex.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-static void wake(volatile uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE, 1, 0, 0, 0); }
-int main(void) {
-    struct stat it;
-    fstat(0, &it);
-    uint8_t *base = mmap(0, it.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, 0, 0);
-    volatile uint32_t *header = (uint32_t *)base, *lane = (uint32_t *)(base + 4096);
-    uint64_t *wide = (uint64_t *)lane;
-    lane[1] = getpid();
-    header[3] = 1;
-    header[4] = 1;
-    wake(&header[4]);
-    while (lane[0] != (0x80000000u | (uint32_t)getpid())) usleep(1000);
-    memset(base + wide[6], 0xff, 4096);
-    wide[8] = ~0ull;
-    lane[0] = 0x80000000u;
-    wake(lane);
-    for (;;) pause();
-}
-";
-
-#[test]
-fn a_worker_that_answers_rubbish_is_ended() {
-    let options = RuntimeOptions {
-        worker: Some(common::impostor("garbage", GARBAGE)),
-        ..RuntimeOptions::default()
-    };
-    let rt = Runtime::new(options).unwrap();
-    let error = load(&rt, "p", json!({})).error.unwrap();
-    assert_eq!(error.code().as_str(), "PW-WORKER-008", "{error}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod awaited;
+mod build;
 mod check;
 mod depends;
 #[cfg(target_os = "linux")]
@@ -19,7 +20,7 @@ mod workers;
 
 #[cfg(target_os = "linux")]
 pub use awaited::{Awaited, Begun, Done};
-pub(crate) use load::build_caught;
+pub(crate) use build::build_caught;
 pub use options::RuntimeOptions;
 pub use report::LoadReport;
 pub use run::{Inside, panic_text, unless_replaced};
