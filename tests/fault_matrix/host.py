@@ -145,14 +145,13 @@ def memory_of(pid: int | str) -> set[str]:
 def seen() -> dict[str, Any]:
     status = Path("/proc/self/status").read_text()
     lines = dict(line.split(":", 1) for line in status.splitlines())
-    children = [path.read_text().split() for path in Path("/proc/self/task").glob("*/children")]
     return {
         "cwd": str(Path("/proc/self/cwd").readlink()),
         "signals": (lines["SigCgt"], lines["SigIgn"]),
         "environment": dict(os.environ),
         "threads": sorted(t.name for t in threading.enumerate() if t.name == "left behind"),
         "files": {int(entry.name) for entry in Path("/proc/self/fd").iterdir()},
-        "children": sum(len(found) for found in children),
+        "children": sum(parent == os.getpid() for _, parent in others()),
         "memory_mb": int(lines["VmRSS"].split()[0]) >> 10,
     }
 
