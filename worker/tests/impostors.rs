@@ -13,6 +13,15 @@ use common::{load, manifest};
 use plugward_core::manifest::Manifest;
 use plugward_core::runtime::{Runtime, RuntimeOptions};
 use serde_json::json;
+use std::path::PathBuf;
+
+fn with_worker(program: PathBuf) -> Runtime {
+    let options = RuntimeOptions {
+        worker: Some(program),
+        ..RuntimeOptions::default()
+    };
+    Runtime::new(options).unwrap()
+}
 
 #[test]
 fn a_stranger_in_the_workers_place_is_told_apart() {
@@ -20,11 +29,7 @@ fn a_stranger_in_the_workers_place_is_told_apart() {
         ("/bin/true", "status 0"),
         ("/nowhere/worker", "No such file"),
     ] {
-        let options = RuntimeOptions {
-            worker: Some(program.into()),
-            ..RuntimeOptions::default()
-        };
-        let rt = Runtime::new(options).unwrap();
+        let rt = with_worker(program.into());
         let report = rt.load(Manifest::from_value(manifest("p", json!({}))).unwrap());
         let error = report.error.unwrap();
         assert_eq!(error.code().as_str(), "PW-WORKER-002", "{program}");
@@ -50,11 +55,7 @@ int main(void) {
 
 #[test]
 fn a_worker_of_another_release_is_named_and_ended() {
-    let options = RuntimeOptions {
-        worker: Some(common::impostor("foreign", FOREIGN)),
-        ..RuntimeOptions::default()
-    };
-    let rt = Runtime::new(options).unwrap();
+    let rt = with_worker(common::impostor("foreign", FOREIGN));
     let error = load(&rt, "p", json!({})).error.unwrap();
     assert_eq!(error.code().as_str(), "PW-WORKER-003");
     assert!(error.message().contains("protocol 99"), "{error}");
@@ -110,11 +111,7 @@ fn a_worker_that_answers_what_it_was_not_asked_is_ended() {
         ("something else", "", "not to the call"),
     ] {
         let source = LIAR.replace("ANSWER", answer);
-        let options = RuntimeOptions {
-            worker: Some(common::impostor(&name.replace(' ', "-"), &source)),
-            ..RuntimeOptions::default()
-        };
-        let rt = Runtime::new(options).unwrap();
+        let rt = with_worker(common::impostor(&name.replace(' ', "-"), &source));
         let error = load(&rt, "p", json!({})).error.unwrap();
         assert_eq!(error.code().as_str(), "PW-WORKER-008", "{name}: {error}");
         assert!(error.message().contains(word), "{name}: {error}");

@@ -4,7 +4,8 @@
 /// Lines that are kept of the thread that crashed, and again of all others.
 const LINES: usize = 60;
 
-/// Lines after which a dump is over, whatever they are: the thread that crashed and a hundred others, as many as Python writes.
+/// Lines after which a dump is over, whatever they are: Python writes at most a hundred threads of a
+/// hundred frames each.
 const LONGEST: usize = 12_000;
 
 const BEGIN: &str = "Fatal Python error: ";
