@@ -38,6 +38,8 @@ export class Door implements BuildSite {
   readonly hosts = new Map<string, HostTools>();
   readonly configs = new Map<string, unknown>();
   readonly #executors = new Map<string, Map<number, Executor>>();
+  /** Generations that say goodbye; whoever asks for their end again waits for the same one. */
+  readonly #leaving = new Map<string, Promise<void>>();
   /** Numbers of the tools that the executors list; other names are not worth remembering. */
   readonly #routes = new Map<string, Map<string, number>>();
   /** Written by the addon: see `Fact`. Read before the next call of the addon. */
@@ -176,10 +178,9 @@ export class Door implements BuildSite {
 
   /** Stops everything that runs. */
   async close(): Promise<void> {
-    const all = [...this.#executors.values()].flatMap((generations) => [...generations.values()]);
-    this.#executors.clear();
+    for (const [plugin, generations] of this.#executors) for (const generation of generations.keys()) this.#stop({ plugin, generation });
     this.native.close();
-    await Promise.all(all.map((executor) => executor.stop()));
+    await Promise.all(this.#leaving.values());
     await Promise.all([...this.workers.values()].map(({ worker }) => worker.stop()));
   }
 
@@ -270,8 +271,9 @@ export class Door implements BuildSite {
     const executor = generations?.get(generation);
     generations?.delete(generation);
     if (generations?.size === 0) this.#executors.delete(plugin);
-    if (executor) void executor.stop();
-    else for (const { worker, owner } of this.workers.values()) if (owner === ownerOf(plugin, generation)) void worker.stop();
+    const which = ownerOf(plugin, generation);
+    if (executor) this.#leaving.set(which, executor.stop().finally(() => this.#leaving.delete(which)));
+    else if (!this.#leaving.has(which)) for (const { worker, owner } of this.workers.values()) if (owner === which) void worker.stop();
   }
 
   #expire(callId: number): void {

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import { Code, type Failure, type Outcome, PlugwardError, Runtime, ToolRunner } from "plugward";
-import { modulePlugin, until } from "./fixtures";
+import { folder, modulePlugin, until } from "./fixtures";
 
 const runtimes: Runtime[] = [];
 after(() => Promise.all(runtimes.map((runtime) => runtime.close())));
@@ -292,8 +295,41 @@ test("a restart while a call runs: its late result is refused, the next generati
   assert.equal(rt.pluginHealth("slow")?.state, "INITIALIZED");
 });
 
+for (const isolation of ["inline", "thread"]) {
+  test(`${isolation}: close() and unload() let a plugin finish its goodbye`, async () => {
+    const rt = fresh();
+    const place = folder({});
+    const code = (name: string): string =>
+      `module.exports = class { go() {} async onShutdown() { await new Promise((done) => setTimeout(done, 100)); require("node:fs").writeFileSync(${JSON.stringify(join(place, name))}, "bye"); } }`;
+    for (const name of ["unloaded", "closed"]) await ready(rt, modulePlugin(name, code(name), { isolation }));
+    rt.unload("unloaded");
+    await until(() => existsSync(join(place, "unloaded")));
+    await rt.close();
+    assert.ok(existsSync(join(place, "closed")), "close() waits for the goodbye, and does not cut it off");
+  });
+}
+
+test("a host whose last word waits for close() hears of its end, however late the plugin's goodbye was read", () => {
+  // The host's thread is busy until the half second of the goodbye has passed: the plugin, whose large heap takes a while to go, has
+  // answered by then, and is ended before that answer is read.
+  const plugin = folder({ "plugin.js": "const keep = []; for (let i = 0; i < 1e6; i++) keep.push({ i }); class Plugin { onShutdown() {} go() {} }" });
+  const code = `
+    const { PluginHost } = require(${JSON.stringify(join(__dirname, "../src/index.js"))});
+    (async () => {
+      const host = new PluginHost();
+      if (!(await host.loadPlugin(${JSON.stringify(join(plugin, "plugin.js"))}))) return;
+      const closing = host.dispose();
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
+      await closing;
+      console.log("closed");
+    })();
+  `;
+  assert.equal(execFileSync(process.execPath, ["-e", code], { encoding: "utf8", timeout: 60_000 }), "closed\n");
+});
+
 test("a plugin that will not say goodbye is ended all the same", async () => {
   const rt = fresh();
+  await ready(rt, modulePlugin("stays inline", "module.exports = {onShutdown: () => new Promise(() => {}), go: () => 1}", { isolation: "inline" }));
   await ready(rt, modulePlugin("stays", "module.exports = {onShutdown: () => new Promise(() => {}), go: () => 1}"));
   await ready(rt, modulePlugin("spins on", "module.exports = {onShutdown() { for (;;); }, go: () => 1}"));
   const since = Date.now();

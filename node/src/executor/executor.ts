@@ -13,6 +13,9 @@ export interface Running {
   giveUp(): void;
 }
 
+/** How long a plugin may take to say goodbye. */
+export const GOODBYE_MS = 500;
+
 /** A tool as the core wants it described. */
 export interface ToolSpec {
   readonly id: string;

@@ -10,7 +10,7 @@ import { abort, type CallContext, makeContext } from "../worker/context";
 import { kernel } from "../worker/kernel";
 import { fault, type Fault, type Reply } from "../worker/fault";
 import type { FromWorker, PluginContext } from "../worker/protocol";
-import { type BuiltExecutor, type Executor, type Running, type ToolSpec, listed, unpacked } from "./executor";
+import { type BuiltExecutor, type Executor, type Running, type ToolSpec, GOODBYE_MS, listed, unpacked } from "./executor";
 
 /** A callable tool: it gets its arguments, and the call that it runs in. */
 export type Handler = (args: never, context: CallContext) => unknown;
@@ -50,11 +50,14 @@ export class InlineExecutor implements Executor {
   }
 
   async stop(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise((resolve) => (timer = setTimeout(resolve, GOODBYE_MS)));
     try {
-      await this.#goodbye();
+      await Promise.race([this.#goodbye(), enough]);
     } catch {
       // A plugin that fails on its way out has gone all the same.
     }
+    clearTimeout(timer);
   }
 }
 

@@ -4,10 +4,7 @@ import type { EventBus } from "../event_bus";
 import { fault, type Fault, type Reply } from "../worker/fault";
 import { type Loaded, type PluginWorker, type WorkerEvents } from "../worker/plugin_worker";
 import type { PluginContext } from "../worker/protocol";
-import { type BuiltExecutor, type Executor, type Running, type ToolSpec, listed, unpacked } from "./executor";
-
-/** How long a plugin may take to say goodbye. */
-const GOODBYE_MS = 500;
+import { type BuiltExecutor, type Executor, type Running, type ToolSpec, GOODBYE_MS, listed, unpacked } from "./executor";
 
 /** How many events one plugin may listen to; further ones are not delivered. */
 const MOST_EVENTS = 256;

@@ -293,9 +293,9 @@ export class PluginWorker {
     else if (this.#stuck.size > 0) setImmediate(() => this.#askToGo());
   }
 
-  /** An idle plugin does not keep the host's process alive. */
+  /** An idle plugin does not keep the host's process alive. One that ends does, until it has: somebody may wait for that. */
   #rest(): void {
-    if (this.#pending.size > 0) return;
+    if (this.#pending.size > 0 || this.#fault) return;
     this.#worker.unref();
     this.#port?.unref();
   }
