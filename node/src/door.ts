@@ -2,13 +2,14 @@
  * The TypeScript half of one runtime: answers the core's signals and runs the calls that the core
  * admits. It holds executors, which are code at work; states, counts and reasons are the core's.
  */
-import { type BuildRequest, type BuildSite, type HostTools, type OwnedWorker, build, ownerOf, startWorker } from "./builder";
+import { type BuildRequest, type BuildSite, type HostTools, type OwnedWorker, build, ownerOf } from "./builder";
 import { CANCEL_GRACE_MS, Caller, cancelled, excused } from "./caller";
 import { EventBus } from "./event_bus";
 import type { CallOptions } from "./runtime";
 import type { Finding } from "./finding";
 import { type Executor, OPEN_TOOL, type Running, isRunning } from "./executor/executor";
 import type { PluginHealth } from "./health";
+import { Goodbyes } from "./goodbyes";
 import { KeepAlive } from "./keep_alive";
 import { Fact, loadAddon, type NativeEnded, type NativeRuntime, Refused, type Signal, workerPath } from "./native";
 import { type ErrorValue, type Outcome, failure, outcomeOf } from "./outcome";
@@ -38,8 +39,7 @@ export class Door implements BuildSite {
   readonly hosts = new Map<string, HostTools>();
   readonly configs = new Map<string, unknown>();
   readonly #executors = new Map<string, Map<number, Executor>>();
-  /** Generations that say goodbye; whoever asks for their end again waits for the same one. */
-  readonly #leaving = new Map<string, Promise<void>>();
+  readonly #goodbyes = new Goodbyes();
   /** Numbers of the tools that the executors list; other names are not worth remembering. */
   readonly #routes = new Map<string, Map<string, number>>();
   /** Written by the addon: see `Fact`. Read before the next call of the addon. */
@@ -155,32 +155,22 @@ export class Door implements BuildSite {
     }
   }
 
-  /** Runs a snippet in a sandbox of its own, which no plugin shares. Never rejects. */
-  async runScript(code: string, deadlineMs: number, memoryMb: number, signal?: AbortSignal): Promise<Outcome> {
-    const [name, tool, since] = ["sandbox", "execute", performance.now()] as const;
-    if (signal?.aborted) return cancelled(name, tool);
-    const sandbox = startWorker(this, "sandbox", { memoryMb });
-    if ("fault" in sandbox) return failure(name, tool, errorValue(sandbox.fault.code, sandbox.fault.message));
-    const running = sandbox.beginScript(code, "snippet.js");
-    const timer = setTimeout(() => running.expire(deadlineMs), deadlineMs);
-    signal?.addEventListener("abort", running.cancel, { once: true });
-    const reply = await running.answer;
-    signal?.removeEventListener("abort", running.cancel);
-    clearTimeout(timer);
-    void sandbox.stop();
-    if (signal?.aborted) return cancelled(name, tool, { effect: "stopped", elapsedMs: performance.now() - since, generation: 0, callId: 0 });
-    const facts = { elapsedMs: performance.now() - since, generation: 0, callId: 0 };
-    if (reply.ok) return outcomeOf(name, tool, { ...facts, effect: "completed" }, reply.value);
-    const { code: why, message, type, traceback, effect } = reply.fault;
-    const error = { ...errorValue(why, message), ...(type === undefined ? {} : { type }), ...(traceback === undefined ? {} : { traceback }) };
-    return failure(name, tool, error, { ...facts, effect });
+  /** Ends a plugin and forgets it; its goodbye begins. */
+  unload(plugin: string): void {
+    this.native.unload(plugin);
+    this.#stopAll(plugin);
+  }
+
+  /** Waits until a plugin that was stopped or unloaded has said goodbye. */
+  left(plugin: string): Promise<void> {
+    return this.#goodbyes.ended(plugin);
   }
 
   /** Stops everything that runs. */
   async close(): Promise<void> {
-    for (const [plugin, generations] of this.#executors) for (const generation of generations.keys()) this.#stop({ plugin, generation });
+    for (const plugin of this.#executors.keys()) this.#stopAll(plugin);
     this.native.close();
-    await Promise.all(this.#leaving.values());
+    await this.#goodbyes.ended();
     await Promise.all([...this.workers.values()].map(({ worker }) => worker.stop()));
   }
 
@@ -271,9 +261,14 @@ export class Door implements BuildSite {
     const executor = generations?.get(generation);
     generations?.delete(generation);
     if (generations?.size === 0) this.#executors.delete(plugin);
-    const which = ownerOf(plugin, generation);
-    if (executor) this.#leaving.set(which, executor.stop().finally(() => this.#leaving.delete(which)));
-    else if (!this.#leaving.has(which)) for (const { worker, owner } of this.workers.values()) if (owner === which) void worker.stop();
+    if (executor) return this.#goodbyes.begin(plugin, generation, executor);
+    if (this.#goodbyes.has(plugin, generation)) return;
+    // It was not built to its end.
+    for (const { worker, owner } of this.workers.values()) if (owner === ownerOf(plugin, generation)) void worker.stop();
+  }
+
+  #stopAll(plugin: string): void {
+    for (const generation of this.#executors.get(plugin)?.keys() ?? []) this.#stop({ plugin, generation });
   }
 
   #expire(callId: number): void {

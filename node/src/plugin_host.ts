@@ -70,10 +70,14 @@ export class PluginHost {
     return this.#reports.get(path);
   }
 
-  /** Ends a plugin and forgets it; answers whether it was there. Never throws. */
+  /** Lets a plugin say goodbye (at most half a second), ends it and forgets it; answers whether it was there. Never throws. */
   async unloadPlugin(name: string): Promise<boolean> {
     try {
+      const there = this.runtime.pluginHealth(name);
+      // A process says goodbye where only the core can wait for it; calls under way are not waited for.
+      if (there?.isolation === "process" && there.in_flight === 0 && there.pid !== null) await this.runtime.stop(name);
       this.runtime.unload(name);
+      await this.runtime.left(name);
       return true;
     } catch (error) {
       this.#say("warn", `plugin "${name}" was not unloaded: ${error instanceof Error ? error.message : "unknown error"}`);

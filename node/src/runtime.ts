@@ -9,6 +9,7 @@ import type { Finding } from "./finding";
 import type { HealthSource, PluginHealth, Summary } from "./health";
 import type { ErrorValue, Outcome } from "./outcome";
 import { fromNative, native } from "./plugward_error";
+import { runSnippet } from "./snippet";
 import { fault } from "./worker/fault";
 
 /** How a runtime is set up. */
@@ -180,15 +181,25 @@ export class Runtime implements HealthSource {
     return JSON.parse(await this.#door.ask((id) => this.#door.native.reload(id, name))) as LoadReport;
   }
 
-  /** Stops a plugin in good order: it stays listed, and {@link restart} or {@link reload} starts it again. */
+  /**
+   * Stops a plugin in good order: calls under way may end, it says goodbye (at most half a second), it stays listed, and
+   * {@link restart} or {@link reload} starts it again.
+   */
   async stop(name: string): Promise<LoadReport> {
-    return JSON.parse(await this.#door.ask((id) => this.#door.native.stop(id, name))) as LoadReport;
+    const report = JSON.parse(await this.#door.ask((id) => this.#door.native.stop(id, name))) as LoadReport;
+    await this.#door.left(name);
+    return report;
   }
 
-  /** Ends a plugin and forgets it. Throws for an unknown name. */
+  /** Ends a plugin and forgets it; its goodbye is not waited for. Throws for an unknown name. */
   unload(name: string): void {
-    native(() => this.#door.native.unload(name));
+    native(() => this.#door.unload(name));
     this.#forget(name);
+  }
+
+  /** @internal Waits until a plugin that was unloaded has said goodbye. */
+  left(name: string): Promise<void> {
+    return this.#door.left(name);
   }
 
   /** Calls a tool. Never rejects and never throws. */
@@ -203,7 +214,7 @@ export class Runtime implements HealthSource {
 
   /** @internal Runs a snippet in a sandbox of its own. */
   async runScript(code: string, deadlineMs: number, memoryMb: number, signal?: AbortSignal): Promise<Outcome> {
-    return this.#door.runScript(code, deadlineMs, memoryMb, signal);
+    return runSnippet(this.#door, code, deadlineMs, memoryMb, signal);
   }
 
   /** Calls a synchronous inline tool and answers at once. Never throws. Of a signal it matters whether it is aborted already. */

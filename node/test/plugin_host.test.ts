@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Code, PluginHost, PlugwardError } from "plugward";
@@ -93,6 +94,21 @@ test("onShutdown is called at unload, and the name is free again", async () => {
   await assert.rejects(host.executePluginCommand("p", "ping"), /Plugin not found/);
   assert.ok(await host.loadPlugin(bare("p", code)));
 });
+
+for (const isolation of ["inline", "thread", "process"]) {
+  test(`${isolation}: whoever waits for unloadPlugin finds the goodbye said`, { skip: isolation === "process" && process.platform !== "linux" }, async () => {
+    const { host } = fresh();
+    const place = folder({});
+    const said = join(place, "bye");
+    const code = `module.exports = class { ping() { return 1 } async onShutdown() { await new Promise((done) => setTimeout(done, 100)); require("node:fs").writeFileSync(${JSON.stringify(said)}, "x") } }`;
+    assert.ok(await host.loadPlugin(modulePlugin("p", code, { isolation, permissions: { write: [place] } })));
+    assert.equal(await host.executePluginCommand("p", "ping"), 1);
+    assert.equal(await host.unloadPlugin("p"), true);
+    assert.ok(existsSync(said));
+    assert.deepEqual(host.getLoadedPlugins(), []);
+    assert.equal(await host.unloadPlugin("p"), false);
+  });
+}
 
 test("execute answers a record, and refuses every way out", async () => {
   const { host } = fresh();
