@@ -10,7 +10,7 @@ use super::reaper::Reaper;
 use super::scratch::Scratch;
 use super::side::{Holding, Side};
 use super::tail::Tail;
-use super::watch::{Most, Watch};
+use super::watch::{Exact, Most, Watch};
 use crate::call::{Args, DeathNotice, Fault, OwnedTensor, Reply};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Limits;
@@ -125,6 +125,7 @@ impl Link {
             descends,
             slots: link.segment.inode(),
             next: Instant::now(),
+            latest: Exact::default(),
         };
         let on_exit = Box::new(move || dying.died());
         let watch = Some(watch).filter(Watch::is_needed);

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const SHORTEST: Duration = Duration::from_millis(25);
 /// The longest.
 const LONGEST: Duration = Duration::from_millis(500);
-/// Looking takes at most one part in so many of the reaper's time.
+/// Looking takes at most one part in so many of the reaper's time; looking exactly as well, by itself.
 const SPARING: u32 = 20;
 /// As fast as a few threads can fill memory, in bytes a millisecond.
 const FILLING: u64 = 16 << 20;
@@ -57,6 +57,39 @@ pub(super) struct Watch {
     /// The file of its slots.
     pub(super) slots: u64,
     pub(super) next: Instant,
+    pub(super) latest: Exact,
+}
+
+/// What the latest exact look at a worker found, and when it took how long.
+#[derive(Default)]
+pub(super) struct Exact {
+    /// What the cheap look had counted twice.
+    twice: u64,
+    took: Duration,
+    ended: Option<Instant>,
+}
+
+impl Exact {
+    /// Bytes that are in use, where a cheap look says `quick`, which is more than `limit`. Looks exactly
+    /// where that can be afforded: seldom while what was counted twice the last time explains what is
+    /// too much, and soon where it does not.
+    fn settle(&mut self, quick: u64, limit: u64, look: impl FnOnce() -> u64) -> u64 {
+        let likely = quick.saturating_sub(self.twice);
+        let pause = if likely > limit {
+            self.took
+        } else {
+            self.took * SPARING
+        };
+        if self.ended.is_some_and(|ended| ended.elapsed() < pause) {
+            return likely.min(limit);
+        }
+        let since = Instant::now();
+        let exact = look();
+        self.twice = quick.saturating_sub(exact);
+        self.took = since.elapsed();
+        self.ended = Some(Instant::now());
+        exact
+    }
 }
 
 impl Watch {
@@ -75,13 +108,18 @@ impl Watch {
             pids.extend(kin.iter().map(|k| k.pid));
             child.remember(kin);
         }
+        let exactly = self.latest.ended;
         let left = self.look_at(child, &pids);
+        let mut spent = spent + since.elapsed();
+        if self.latest.ended != exactly {
+            spent = spent.saturating_sub(self.latest.took);
+        }
         let wait = Duration::from_millis(left / FILLING).clamp(SHORTEST, LONGEST);
-        self.next = Instant::now() + wait.max((spent + since.elapsed()) * SPARING);
+        self.next = Instant::now() + wait.max(spent * SPARING);
     }
 
     /// Bytes that are left until the limit.
-    fn look_at(&self, child: &Arc<Child>, pids: &[u32]) -> u64 {
+    fn look_at(&mut self, child: &Arc<Child>, pids: &[u32]) -> u64 {
         if let Some((most, _)) = self
             .processes
             .as_ref()
@@ -95,7 +133,8 @@ impl Watch {
         let limit = (most.mb << 20) + HEADROOM;
         let mut used = memory::quick(pids, self.slots);
         if used > limit {
-            used = memory::exact(pids, self.slots);
+            let exact = || memory::exact(pids, self.slots, limit);
+            used = self.latest.settle(used, limit, exact);
         }
         if used > limit {
             child.kill(Reason::Memory(most));
@@ -123,5 +162,23 @@ mod tests {
         let most = |by_default| Most { mb: 7, by_default }.to_string();
         assert_eq!(most(false), "limits.memory_mb = 7");
         assert!(most(true).contains("half of what this machine has"));
+    }
+
+    #[test]
+    fn what_was_counted_twice_is_looked_at_seldom_and_what_was_not_soon() {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        let never = || -> u64 { panic!("looked exactly") };
+        let ago = |minutes_| Exact {
+            twice: 50,
+            took: minutes(1),
+            ended: Instant::now().checked_sub(minutes(minutes_)),
+        };
+        assert_eq!(Exact::default().settle(100, 80, || 60), 60, "the first");
+        assert_eq!(ago(0).settle(100, 80, never), 50);
+        assert_eq!(ago(0).settle(200, 80, never), 80, "too soon to tell");
+        assert_eq!(ago(2).settle(100, 80, never), 50, "too soon to repeat");
+        let mut latest = ago(2);
+        assert_eq!(latest.settle(200, 80, || 90), 90, "likely to be too much");
+        assert_eq!(latest.twice, 110);
     }
 }
