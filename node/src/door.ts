@@ -13,7 +13,7 @@ import { Goodbyes } from "./goodbyes";
 import { KeepAlive } from "./keep_alive";
 import { Fact, loadAddon, type NativeEnded, type NativeRuntime, Refused, type Signal, workerPath } from "./native";
 import { type ErrorValue, type Outcome, failure, outcomeOf } from "./outcome";
-import { errorValue, fromNative, native, PlugwardError } from "./plugward_error";
+import { asValue, errorValue, fromNative, native, PlugwardError, textOf } from "./plugward_error";
 import { fault, type Fault, type Reply } from "./worker/fault";
 
 /** One log record of the core. */
@@ -490,22 +490,4 @@ function jsonOf(args: unknown): string {
     throw new TypeError(`the arguments have no JSON form: ${textOf(error)}`);
   }
   return text ?? "{}";
-}
-
-function textOf(error: unknown): string {
-  try {
-    return (error instanceof Error ? String(error.message) : String(error)).slice(0, 2000);
-  } catch {
-    return "(unprintable)";
-  }
-}
-
-/** Any error as the core would write it. */
-function asValue(error: unknown): ErrorValue {
-  const known = fromNative(error) as { code?: unknown; type?: unknown; message?: unknown; status?: unknown } | undefined;
-  if (typeof known?.code === "string" && known.code.startsWith("PW-")) {
-    const value = known as unknown as ErrorValue & { status: number };
-    return { ...errorValue(known.code), message: value.message, cause: value.cause, remedy: value.remedy };
-  }
-  return errorValue(error instanceof TypeError ? "PW-ABI-007" : "PW-RT-003", textOf(error));
 }

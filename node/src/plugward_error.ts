@@ -75,3 +75,22 @@ function parsed(text: string): ErrorValue | undefined {
     return undefined;
   }
 }
+
+/** @internal What an error says, whatever it is. */
+export function textOf(error: unknown): string {
+  try {
+    return (error instanceof Error ? String(error.message) : String(error)).slice(0, 2000);
+  } catch {
+    return "(unprintable)";
+  }
+}
+
+/** @internal Any error as the core would write it. */
+export function asValue(error: unknown): ErrorValue {
+  const known = fromNative(error) as { code?: unknown; type?: unknown; message?: unknown; status?: unknown } | undefined;
+  if (typeof known?.code === "string" && known.code.startsWith("PW-")) {
+    const value = known as unknown as ErrorValue & { status: number };
+    return { ...errorValue(known.code), message: value.message, cause: value.cause, remedy: value.remedy };
+  }
+  return errorValue(error instanceof TypeError ? "PW-ABI-007" : "PW-RT-003", textOf(error));
+}
