@@ -222,6 +222,30 @@ fn an_inline_call_that_overstays_says_so_and_flags_the_plugin_at_its_deadline() 
 }
 
 #[test]
+fn what_stops_at_its_deadline_was_stopped_by_it_however_soon_that_is() {
+    for level in LEVELS {
+        let rt = runtime();
+        load(&rt, "p", json!({"isolation": level}), |c| {
+            // It never sleeps: it is quicker than whoever watches the clock.
+            while !(c.should_stop)() {
+                std::hint::spin_loop();
+            }
+            Err(Fault::Cancelled)
+        });
+        for _ in 0..5 {
+            let outcome = call_with(&rt, "p", json!({}), Some(100));
+            let code = outcome.result.unwrap_err().code();
+            assert_eq!(code, Code::CallDeadline, "{level}");
+            if level == "inline" {
+                assert_eq!(outcome.ended.effect, Effect::Stopped);
+            }
+            assert_eq!(rt.plugin_health("p").unwrap().state, State::Failed);
+            assert!(rt.restart("p").unwrap().is_ok());
+        }
+    }
+}
+
+#[test]
 fn a_result_of_an_old_generation_is_refused() {
     let rt = runtime();
     let (entered, inside) = mpsc::channel();

@@ -7,8 +7,8 @@
 //! nothing when its thread dies.
 
 use super::awaited::Done;
-use super::run::{Answer, settle};
-use crate::call::{Args, Call, Fault, Interruption, Look, Outcome, Queued, Ticket, Underway};
+use super::run::{Answer, settle, unless_stopped};
+use crate::call::{Args, Call, Fault, Look, Outcome, Queued, Ticket, Underway};
 use crate::error::{Code, Error, Result};
 use crate::registry::Bell;
 use crate::sync::Mutex;
@@ -424,11 +424,7 @@ impl Run {
             Err(Fault::Deadline { how, .. }) => Err(Fault::Deadline { limit, how }),
             Err(Fault::Crashed { error, entered }) => Err(Fault::Crashed { error, entered }),
             _ if entry.given_up() => Err(Fault::Cancelled),
-            Err(Fault::Cancelled) if past => Err(Fault::Deadline {
-                limit,
-                how: Interruption::Stopped,
-            }),
-            answer => answer,
+            answer => unless_stopped(answer, Some(limit), past),
         };
         let told = catch_unwind(AssertUnwindSafe(|| over(ticket, answer)));
         if let Ok(outcome) = told {

@@ -177,7 +177,8 @@ impl Runtime {
             &report,
         );
         match guard.map(crate::deadline::Guard::disarm) {
-            None | Some(Disarmed::InTime) => answer,
+            // The thread that watches the clock may be later than the plugin was.
+            None | Some(Disarmed::InTime) => unless_stopped(answer, ticket.limit(), past()),
             Some(Disarmed::Expired | Disarmed::Delivered) => {
                 let how = match answer {
                     Err(Fault::Cancelled) => Interruption::Stopped,
@@ -219,8 +220,15 @@ fn in_worker(ticket: &Ticket, args: &Args, options: &CallOptions) -> Answer {
     let limit = ticket.limit().unwrap_or_default();
     match enter_plugin(target, args, id, deadline, &past, &report) {
         Err(Fault::Deadline { how, .. }) => Err(Fault::Deadline { limit, how }),
-        Err(Fault::Cancelled) if past() => Err(Fault::Deadline {
-            limit,
+        answer => unless_stopped(answer, Some(limit), past()),
+    }
+}
+
+/// A plugin that stops because its deadline is past says what it says when its caller has left.
+pub(super) fn unless_stopped(answer: Answer, limit: Option<Duration>, past: bool) -> Answer {
+    match answer {
+        Err(Fault::Cancelled) if past => Err(Fault::Deadline {
+            limit: limit.unwrap_or_default(),
             how: Interruption::Stopped,
         }),
         answer => answer,
@@ -304,7 +312,7 @@ fn on_thread(
                     limit,
                     how: Interruption::ReturnedLate,
                 }),
-                answer => answer,
+                answer => unless_stopped(answer, Some(limit), late),
             };
             if meeting.finish(answer).is_err() {
                 came_back_late(&target);
