@@ -38,16 +38,25 @@ impl Desk {
     }
 
     fn ask(&self, kind: &str, payload: String) -> Result<(u64, Receiver<Answered>)> {
-        if std::thread::current().id() == self.home {
+        if self.is_home() {
             return Err(Error::new(Code::RuntimeReentrant).with_message(
                 "the event loop would wait for itself; call from JavaScript instead",
             ));
         }
+        Ok(self.put(kind, payload))
+    }
+
+    /// As [`ask`](Self::ask), for an answer that is waited for later, if at all.
+    fn put(&self, kind: &str, payload: String) -> (u64, Receiver<Answered>) {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (tx, rx) = channel();
         self.waiting.lock().insert(id, tx);
         self.signal.send(kind, id, payload);
-        Ok((id, rx))
+        (id, rx)
+    }
+
+    fn is_home(&self) -> bool {
+        std::thread::current().id() == self.home
     }
 
     /// JavaScript's answer; false where nobody waits for it any more.
@@ -102,6 +111,7 @@ impl Loader for NodeLoader {
             plugin: manifest.name.clone(),
             generation: context.generation,
             given_up: self.given_up,
+            goodbye: Mutex::default(),
         };
         let (id, answer) = self.desk.ask("build", request.to_string())?;
         match answer.recv_timeout(self.patience) {
@@ -143,6 +153,8 @@ struct NodeExecutor {
     plugin: String,
     generation: u32,
     given_up: GivenUp,
+    /// Answered once the generation has said goodbye, from when it is told to.
+    goodbye: Mutex<Option<(u64, Receiver<Answered>)>>,
 }
 
 impl NodeExecutor {
@@ -194,7 +206,15 @@ impl Executor for NodeExecutor {
 
     fn stop(&self) {
         let which = json!({"plugin": self.plugin, "generation": self.generation});
-        self.desk.signal.send("stop", 0, which.to_string());
+        *self.goodbye.lock() = Some(self.desk.put("stop", which.to_string()));
+    }
+
+    fn wait_ended(&self, until: Instant) {
+        let goodbye = self.goodbye.lock().take().filter(|_| !self.desk.is_home());
+        if let Some((id, answer)) = goodbye {
+            let _ = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
+            self.desk.forget(id);
+        }
     }
 
     fn as_any(&self) -> &dyn Any {

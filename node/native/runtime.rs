@@ -37,7 +37,7 @@ pub struct NativeRuntime {
     pub(crate) signal: Arc<Signal>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) seats: Arc<Seats>,
-    pub(crate) helpers: Pool,
+    pub(crate) helpers: Arc<Pool>,
     pub(crate) late: Arc<Mutex<HashMap<u64, Open>>>,
     pub(crate) leaving: HashMap<u64, Leaving>,
     pub(crate) tickets: Tickets,
@@ -104,7 +104,7 @@ impl NativeRuntime {
                 core.log()
                     .set_sink(Some(Arc::new(Sink(Arc::clone(&signal)))));
             }
-            let helpers = Pool::new("node", HELPERS, None);
+            let helpers = Arc::new(Pool::new("node", HELPERS, None));
             let this = Self {
                 core,
                 signal,
@@ -218,14 +218,29 @@ impl NativeRuntime {
         guard(|| self.core.unload(&name))
     }
 
-    /// Ends everything. Idempotent.
+    /// Takes no further calls from now on, and ends everything in good order: plugins that others depend
+    /// on come last. Signals `done` when that is so. False where somebody closes it already.
     #[napi]
-    pub fn close(&self) -> Result<(), Thrown> {
+    pub fn close(&self, id: f64) -> Result<bool, Thrown> {
         guard(|| {
-            self.core.close();
-            self.desk.close();
-            self.helpers.close();
-            Ok(())
+            if !self.core.close_once() {
+                return Ok(false);
+            }
+            let (core, desk) = (self.core.clone(), Arc::clone(&self.desk));
+            let (helpers, signal) = (Arc::clone(&self.helpers), Arc::clone(&self.signal));
+            let end = Arc::new(move || {
+                core.end();
+                desk.close();
+                helpers.close();
+                signal.send("done", id as u64, String::new());
+            });
+            // Not on the event loop: it is what plugins say goodbye on.
+            let aside = Arc::clone(&end);
+            let thread = std::thread::Builder::new().name("plugward-close".into());
+            if thread.spawn(move || aside()).is_err() {
+                end();
+            }
+            Ok(true)
         })
     }
 

@@ -40,6 +40,7 @@ export class Door implements BuildSite {
   readonly configs = new Map<string, unknown>();
   readonly #executors = new Map<string, Map<number, Executor>>();
   readonly #goodbyes = new Goodbyes();
+  #closed: Promise<void> | undefined;
   /** Numbers of the tools that the executors list; other names are not worth remembering. */
   readonly #routes = new Map<string, Map<string, number>>();
   /** Written by the addon: see `Fact`. Read before the next call of the addon. */
@@ -166,10 +167,16 @@ export class Door implements BuildSite {
     return this.#goodbyes.ended(plugin);
   }
 
-  /** Stops everything that runs. */
-  async close(): Promise<void> {
+  /** Takes no further calls, and stops everything that runs: what depends on others before them. */
+  close(): Promise<void> {
+    return (this.#closed ??= this.#closeAll());
+  }
+
+  async #closeAll(): Promise<void> {
+    await this.ask((id) => {
+      if (!this.native.close(id)) this.#waiting.get(id)?.resolve("");
+    });
     for (const plugin of this.#executors.keys()) this.#stopAll(plugin);
-    this.native.close();
     await this.#goodbyes.ended();
     await Promise.all([...this.workers.values()].map(({ worker }) => worker.stop()));
   }
@@ -195,7 +202,7 @@ export class Door implements BuildSite {
     this.native.log(plugin, "warn", `${why.message}; the next generation begins`);
     const renewal = this.#renew(plugin, generation).catch(() => {
       this.lost(plugin, generation, why);
-      this.#stop({ plugin, generation });
+      void this.#stop({ plugin, generation });
     });
     this.#renewals.set(plugin, renewal.finally(() => this.#renewals.delete(plugin)));
     return true;
@@ -209,7 +216,7 @@ export class Door implements BuildSite {
   async #renew(plugin: string, generation: number): Promise<void> {
     const latest = Math.max(...(this.#executors.get(plugin)?.keys() ?? []));
     // One that was replaced already only has to go.
-    if (latest > generation) this.#stop({ plugin, generation });
+    if (latest > generation) void this.#stop({ plugin, generation });
     else await this.ask((id) => this.native.restart(id, plugin));
   }
 
@@ -221,7 +228,7 @@ export class Door implements BuildSite {
     else if (kind === "call") void this.#probe(id, JSON.parse(payload) as ProbeRequest);
     else if (kind === "cancel") this.#probes.get(id)?.cancel();
     else if (kind === "progress") this.#report(id, payload);
-    else if (kind === "stop") this.#stop(JSON.parse(payload) as Which);
+    else if (kind === "stop") void this.#stop(JSON.parse(payload) as Which).then(() => this.#answer(id, { value: null }));
     else if (kind === "deadline") this.#expire(id);
     else if (kind === "heap") this.workers.get(id)?.worker.full();
     else if (kind === "log") this.#log(payload);
@@ -236,7 +243,7 @@ export class Door implements BuildSite {
     this.#executors.set(name, generations.set(request.generation, executor));
     this.#learn(name, executor);
     // A load that took too long has been given up: what it made goes again.
-    if (!this.#answer(id, { tools: executor.tools ?? [] })) this.#stop({ plugin: name, generation: request.generation });
+    if (!this.#answer(id, { tools: executor.tools ?? [] })) void this.#stop({ plugin: name, generation: request.generation });
   }
 
   async #probe(id: number, request: ProbeRequest): Promise<void> {
@@ -256,19 +263,21 @@ export class Door implements BuildSite {
     }
   }
 
-  #stop({ plugin, generation }: Which): void {
+  /** Ends a generation, and waits until it has said goodbye. */
+  async #stop({ plugin, generation }: Which): Promise<void> {
     const generations = this.#executors.get(plugin);
     const executor = generations?.get(generation);
     generations?.delete(generation);
     if (generations?.size === 0) this.#executors.delete(plugin);
     if (executor) return this.#goodbyes.begin(plugin, generation, executor);
-    if (this.#goodbyes.has(plugin, generation)) return;
+    const goodbye = this.#goodbyes.of(plugin, generation);
+    if (goodbye) return goodbye;
     // It was not built to its end.
     for (const { worker, owner } of this.workers.values()) if (owner === ownerOf(plugin, generation)) void worker.stop();
   }
 
   #stopAll(plugin: string): void {
-    for (const generation of this.#executors.get(plugin)?.keys() ?? []) this.#stop({ plugin, generation });
+    for (const generation of this.#executors.get(plugin)?.keys() ?? []) void this.#stop({ plugin, generation });
   }
 
   #expire(callId: number): void {

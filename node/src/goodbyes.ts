@@ -5,15 +5,17 @@ import type { Executor } from "./executor/executor";
 export class Goodbyes {
   readonly #plugins = new Map<string, Map<number, Promise<void>>>();
 
-  /** Ends a generation; its goodbye begins now. */
-  begin(plugin: string, generation: number, executor: Executor): void {
+  /** Ends a generation: its goodbye begins now. */
+  begin(plugin: string, generation: number, executor: Executor): Promise<void> {
     const those = this.#plugins.get(plugin) ?? new Map<number, Promise<void>>();
-    this.#plugins.set(plugin, those.set(generation, executor.stop().finally(() => this.#over(plugin, generation))));
+    const goodbye = executor.stop().finally(() => this.#over(plugin, generation));
+    this.#plugins.set(plugin, those.set(generation, goodbye));
+    return goodbye;
   }
 
-  /** Whether that generation still says goodbye. */
-  has(plugin: string, generation: number): boolean {
-    return this.#plugins.get(plugin)?.has(generation) ?? false;
+  /** The goodbye of a generation, while it is under way. */
+  of(plugin: string, generation: number): Promise<void> | undefined {
+    return this.#plugins.get(plugin)?.get(generation);
   }
 
   /** Those of a plugin that are under way now, or all of them, have ended. */

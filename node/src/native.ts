@@ -36,7 +36,7 @@ export interface NativeRuntime {
   reload(id: number, name: string): void;
   stop(id: number, name: string): void;
   unload(name: string): void;
-  close(): void;
+  close(id: number): boolean;
   route(plugin: string, tool: string): number;
   /** A call's number, whose lowest bit says that its result is wanted as JSON, or one of {@link Refused}. A deadline of 0 is the plugin's own. */
   enter(route: number, deadlineMs: number, args?: string): number;

@@ -186,9 +186,7 @@ export class Runtime implements HealthSource {
    * {@link restart} or {@link reload} starts it again.
    */
   async stop(name: string): Promise<LoadReport> {
-    const report = JSON.parse(await this.#door.ask((id) => this.#door.native.stop(id, name))) as LoadReport;
-    await this.#door.left(name);
-    return report;
+    return JSON.parse(await this.#door.ask((id) => this.#door.native.stop(id, name))) as LoadReport;
   }
 
   /** Ends a plugin and forgets it; its goodbye is not waited for. Throws for an unknown name. */
@@ -278,7 +276,10 @@ export class Runtime implements HealthSource {
     return JSON.parse(this.#door.native.recentLogs()) as LogRecord[];
   }
 
-  /** Takes no further calls, lets every plugin say goodbye (at most half a second) and ends all workers. */
+  /**
+   * Takes no further calls, lets every plugin say goodbye (at most half a second) and ends all workers: of two that depend on one
+   * another the dependant first.
+   */
   close(): Promise<void> {
     return this.#door.close();
   }

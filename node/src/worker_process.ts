@@ -51,9 +51,13 @@ class WorkerProcess implements BuildSite {
     else if (kind === "build") void this.#build(id, JSON.parse(payload) as BuildRequest);
     else if (kind === "call") void this.#call(id, JSON.parse(payload) as { tool: string; args: unknown });
     else if (kind === "cancel") this.#running.get(id)?.cancel();
-    else if (kind === "stop") this.#stopped = this.#executor?.stop() ?? this.#stopped;
+    else if (kind === "stop") void this.#stop().then(() => this.#answer(id, { value: null }));
     else if (kind === "heap") this.workers.get(id)?.worker.full();
     else if (kind === "exit") void this.#stopped.finally(() => process.exit(id));
+  }
+
+  #stop(): Promise<void> {
+    return (this.#stopped = this.#executor?.stop() ?? this.#stopped);
   }
 
   async #build(id: number, request: BuildRequest): Promise<void> {

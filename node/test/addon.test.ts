@@ -30,8 +30,8 @@ test("wrong arguments are errors, not crashes", () => {
   }
   assert.throws(() => new (NativeRuntime as unknown as new (...args: unknown[]) => unknown)());
   assert.deepEqual(JSON.parse(rt.health()), []);
-  rt.close();
-  rt.close();
+  rt.close(0);
+  rt.close(0);
 });
 
 test("a ticket is good for one answer, and a wrong one is told so", () => {
@@ -45,7 +45,7 @@ test("a ticket is good for one answer, and a wrong one is told so", () => {
     assert.throws(() => rt.enter(call, 0), Error);
   }
   assert.throws(() => new NativeRuntime("{}", false, () => undefined, new Float64Array(3)), (error: unknown) => (error as { code: string }).code === "PW-ABI-007");
-  rt.close();
+  rt.close(0);
 });
 
 test("the addon's version is the package's", () => {

@@ -236,8 +236,10 @@ impl Runtime {
         })
     }
 
-    /// Whether close() was called; sets it.
-    fn close_once(&self) -> bool {
+    /// Takes no further calls from now on. True the first time: whoever is told so ends what is left.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn close_once(&self) -> bool {
         !self.is_foreign() && !self.0.closed.swap(true, Ordering::AcqRel)
     }
 

@@ -71,9 +71,15 @@ impl Runtime {
     /// Calls under way are left to end; their results are stale. Workers are waited for, at most
     /// [`RuntimeOptions::close_patience`](super::RuntimeOptions::close_patience).
     pub fn close(&self) {
-        if !self.close_once() {
-            return;
+        if self.close_once() {
+            self.end();
         }
+    }
+
+    /// The second half of [`close`](Self::close), for a door whose caller must not be kept waiting: it
+    /// comes after [`close_once`](Self::close_once), on another thread.
+    #[doc(hidden)]
+    pub fn end(&self) {
         let plugins = self.0.registry.snapshot().plugins().to_vec();
         let mut groups = end_order(&plugins).into_iter().peekable();
         while let Some(group) = groups.next() {
