@@ -55,6 +55,7 @@ export class PluginHost {
   async loadPlugin(path: string): Promise<boolean> {
     try {
       const report = await this.#load(resolve(path));
+      this.#reports.delete(path);
       this.#reports.set(path, report);
       if (report.error) this.#say("error", `plugin "${report.name}" was not loaded: ${report.error.message} (${report.error.remedy}) [${report.error.code}]`);
       for (const { key, message } of report.assumptions) this.#say("info", `plugin "${report.name}": ${key}: ${message}`);
@@ -124,9 +125,15 @@ export class PluginHost {
 
   /** Lets every plugin say goodbye, ends all workers and forgets all listeners. */
   async dispose(): Promise<void> {
-    if (this.#options.runtime) for (const name of this.getLoadedPlugins()) await this.unloadPlugin(name);
+    if (this.#options.runtime) for (const name of this.#latestFirst()) await this.unloadPlugin(name);
     else await this.runtime.close();
     this.runtime.events.clear();
+  }
+
+  /** The loaded plugins, such that what depends on another comes before it: it was loaded after it. */
+  #latestFirst(): string[] {
+    const order = [...this.#reports.values()].map((report) => report.name);
+    return this.getLoadedPlugins().sort((a, b) => order.lastIndexOf(b) - order.lastIndexOf(a));
   }
 
   async #load(path: string): Promise<LoadReport> {

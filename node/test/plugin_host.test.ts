@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { Code, PluginHost, PlugwardError } from "plugward";
+import { Code, PluginHost, PlugwardError, Runtime } from "plugward";
 import { folder, modulePlugin, until } from "./fixtures";
 
 const hosts: PluginHost[] = [];
@@ -109,6 +109,18 @@ for (const isolation of ["inline", "thread", "process"]) {
     assert.equal(await host.unloadPlugin("p"), false);
   });
 }
+
+test("of a runtime that it shares, dispose ends what was loaded last first", async () => {
+  const runtime = new Runtime();
+  const host = new PluginHost(undefined, { runtime });
+  const log = join(folder({}), "order");
+  const code = (name: string): string => `module.exports = class { onShutdown() { require("node:fs").appendFileSync(${JSON.stringify(log)}, "${name} ") } }`;
+  for (const [name, depends_on] of [["b", []], ["c", ["b"]], ["a", ["c"]]] as const) assert.ok(await host.loadPlugin(modulePlugin(name, code(name), { depends_on })));
+  await host.dispose();
+  assert.equal(readFileSync(log, "utf8"), "a c b ");
+  assert.deepEqual(runtime.health(), []);
+  await runtime.close();
+});
 
 test("execute answers a record, and refuses every way out", async () => {
   const { host } = fresh();
