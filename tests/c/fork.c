@@ -1,7 +1,9 @@
 /* A forked child gets a clear refusal and can make a runtime of its own; nothing deadlocks, whatever
    the parent's threads held at that moment. Run with a number for fewer forks, and with "quiet" for a
-   parent without busy threads. */
+   parent without busy threads, which forks only while the runtime's own threads sleep: a checker's
+   allocator may be what they hold. */
 #include "check.h"
+#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -50,6 +52,25 @@ static int child(void) {
   return destroyed == 0 ? 0 : 9;
 }
 
+/* Whether all other threads of this process sleep. */
+static int all_sleep(void) {
+  char path[64], line[512];
+  int asleep = 1;
+  DIR *tasks = opendir("/proc/self/task");
+  for (struct dirent *task; tasks && (task = readdir(tasks));) {
+    const int tid = atoi(task->d_name);
+    if (tid <= 0 || tid == getpid()) continue;
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+    FILE *stat = fopen(path, "r");
+    if (!stat) continue;
+    const char *name_end = fgets(line, sizeof line, stat) ? strrchr(line, ')') : NULL;
+    if (!name_end || name_end[2] != 'S') asleep = 0;
+    fclose(stat);
+  }
+  if (tasks) closedir(tasks);
+  return asleep;
+}
+
 int main(int argc, char **argv) {
   const int forks = argc > 1 ? atoi(argv[1]) : 20;
   const int busy_threads = argc > 2 ? 0 : 3;
@@ -62,6 +83,7 @@ int main(int argc, char **argv) {
   for (int n = 0; n < busy_threads; n++) pthread_create(&threads[n], NULL, busy, "thread");
   int bad = 0;
   for (int n = 0; n < forks; n++) {
+    for (int look = 0; busy_threads == 0 && look < 6000 && !all_sleep(); look++) sleep_ms(10);
     fflush(stdout);
     const pid_t pid = fork();
     if (pid == 0) _exit(child());

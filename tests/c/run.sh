@@ -161,7 +161,7 @@ mode_asan() {
     RUNNER=()
     prove asan overflow after_free leak undefined
     run_all asan 240 100
-    # AddressSanitizer's own allocator does not survive a fork beside busy threads.
+    # AddressSanitizer's own allocator does not survive a fork beside threads that allocate.
     run_one asan 240 fork 5 quiet
 }
 
