@@ -229,9 +229,12 @@ impl NativeRuntime {
             let (core, desk) = (self.core.clone(), Arc::clone(&self.desk));
             let (helpers, signal) = (Arc::clone(&self.helpers), Arc::clone(&self.signal));
             let end = Arc::new(move || {
-                core.end();
-                desk.close();
-                helpers.close();
+                let _ = guard(|| {
+                    core.end();
+                    desk.close();
+                    helpers.close();
+                    Ok(())
+                });
                 signal.send("done", id as u64, String::new());
             });
             // Not on the event loop: it is what plugins say goodbye on.

@@ -75,8 +75,9 @@ export class PluginHost {
   async unloadPlugin(name: string): Promise<boolean> {
     try {
       const there = this.runtime.pluginHealth(name);
-      // A process says goodbye where only the core can wait for it; calls under way are not waited for.
-      if (there?.isolation === "process" && there.in_flight === 0 && there.pid !== null) await this.runtime.stop(name);
+      // A process says goodbye where only the core can wait for it; calls under way are not waited for. Where it cannot be stopped, it is
+      // unloaded all the same.
+      if (there?.isolation === "process" && there.in_flight === 0 && there.pid !== null) await this.runtime.stop(name).catch(() => undefined);
       this.runtime.unload(name);
       await this.runtime.left(name);
       return true;
