@@ -109,6 +109,13 @@ impl NodeWorker {
         })
     }
 
+    /// The last thing before the process exits: ends what the plugin has started.
+    #[napi]
+    pub fn leave(&self) {
+        #[cfg(target_os = "linux")]
+        plugward_core::worker::leave();
+    }
+
     /// Confines the calling thread: the answer to the signal `confine`.
     #[napi]
     pub fn confine(&self) -> Result<(), Thrown> {

@@ -77,6 +77,8 @@ export interface NativeWorker {
   serve(): void;
   /** Confines this thread, as the signal `confine` asks. */
   confine(): void;
+  /** The last thing before the process exits: ends what the plugin has started. */
+  leave(): void;
   /** False where nobody waits for the answer any more. */
   answer(id: number, answer: string): boolean;
   log(plugin: string | null, level: string, text: string): void;

@@ -53,7 +53,12 @@ class WorkerProcess implements BuildSite {
     else if (kind === "cancel") this.#running.get(id)?.cancel();
     else if (kind === "stop") void this.#stop().then(() => this.#answer(id, { value: null }));
     else if (kind === "heap") this.workers.get(id)?.worker.full();
-    else if (kind === "exit") void this.#stopped.finally(() => process.exit(id));
+    else if (kind === "exit") void this.#stopped.finally(() => this.#exit(id));
+  }
+
+  #exit(status: number): never {
+    this.native.leave();
+    process.exit(status);
   }
 
   #stop(): Promise<void> {

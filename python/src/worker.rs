@@ -157,7 +157,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 6
 pub(crate) fn serve_worker(py: Python<'_>, native: bool) -> PyResult<i32> {
     if native {
         let loader = std::sync::Arc::new(plugward_core::native::NativeLoader);
-        return Ok(py.detach(move || plugward_core::worker::serve(loader)));
+        return Ok(py.detach(move || serve_to_the_end(loader)));
     }
     let source = ("entrypoint",).into_pyobject(py)?.into_any().unbind();
     let loader = std::sync::Arc::new(crate::loader::PythonLoader::new(source, PATIENCE));
@@ -167,7 +167,15 @@ pub(crate) fn serve_worker(py: Python<'_>, native: bool) -> PyResult<i32> {
     crate::names::invalid_input(py)?;
     crate::names::format_exception(py)?;
     let _ = crate::watchdog::with(|_| Some(()));
-    Ok(py.detach(move || plugward_core::worker::serve(loader)))
+    Ok(py.detach(move || serve_to_the_end(loader)))
+}
+
+/// The process exits at once afterwards.
+#[cfg(target_os = "linux")]
+fn serve_to_the_end(loader: std::sync::Arc<dyn plugward_core::call::Loader>) -> i32 {
+    let status = plugward_core::worker::serve(loader);
+    plugward_core::worker::leave();
+    status
 }
 
 /// Serves the host that started this process; not on this platform.

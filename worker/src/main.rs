@@ -4,9 +4,11 @@
 #[cfg(target_os = "linux")]
 fn main() {
     use plugward_core::native::NativeLoader;
-    std::process::exit(plugward_core::worker::serve(std::sync::Arc::new(
-        NativeLoader,
-    )));
+    use plugward_core::worker::{leave, serve};
+
+    let status = serve(std::sync::Arc::new(NativeLoader));
+    leave();
+    std::process::exit(status);
 }
 
 #[cfg(not(target_os = "linux"))]

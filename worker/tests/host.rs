@@ -94,6 +94,44 @@ fn a_host_that_forgets_to_close() {
     std::mem::forget(rt);
 }
 
+/// Run by `a_worker_that_ends_with_its_host_takes_its_children_along`: its worker is told to end, and nobody is left
+/// to see to what it leaves behind.
+#[test]
+fn a_host_that_lets_go_and_dies() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let rt = with(json!({"permissions": {"subprocess": true}}));
+    assert!(call(&rt, "family", json!({"mb": "1"})).is_ok());
+    println!("\nPID {}", rt.plugin_health("p").unwrap().pid.unwrap());
+    drop(rt);
+    std::process::abort();
+}
+
+#[test]
+fn a_worker_that_ends_with_its_host_takes_its_children_along() {
+    for _ in 0..3 {
+        let host = Command::new(std::env::current_exe().unwrap())
+            .args(["a_host_that_lets_go_and_dies", "--exact", "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&host.stdout).into_owned();
+        let pid = said.lines().find_map(|l| l.strip_prefix("PID ")).unwrap();
+        eventually("its group is empty", || members(pid.trim()) == 0);
+    }
+}
+
+/// How many processes are in a group, zombies left out.
+fn members(group: &str) -> usize {
+    let stats = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let text = std::fs::read_to_string(entry.ok()?.path().join("stat")).ok()?;
+        let fields: Vec<_> = text.rsplit_once(')')?.1.split_whitespace().collect();
+        Some(fields[0] != "Z" && fields[2] == group)
+    });
+    stats.filter(|counts| *counts).count()
+}
+
 #[test]
 fn a_host_that_ends_without_a_word_leaves_no_folder() {
     let temporary = tempfile::tempdir().unwrap();

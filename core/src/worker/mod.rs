@@ -25,7 +25,7 @@ mod wire;
 pub(crate) use wire::futex::{MOST, can_wait_for_any, wait_any, wake};
 
 pub use denial::{Attempt, Refused, denial, is_confined, may_be_refusal, spoken};
-pub use guest::{Birth, ForkServer, Forked, fork_sibling, fork_taint, serve};
+pub use guest::{Birth, ForkServer, Forked, fork_sibling, fork_taint, leave, serve};
 pub(crate) use host::sweep;
 pub use host::{Forks, Lease, Program, WorkerExecutor, WorkerLoader};
 

@@ -12,4 +12,5 @@ mod plugin;
 mod serve;
 
 pub use fork::{Birth, ForkServer, Forked, fork_sibling, taint as fork_taint};
+pub use parent::leave;
 pub use serve::serve;

@@ -15,7 +15,8 @@ const MISUSED: i32 = 64;
 const FOREIGN: i32 = 65;
 
 /// Serves the host whose shared memory is this process's standard input, with plugins that `loader`
-/// loads, on the calling thread and further ones. Returns the exit status for the process.
+/// loads, on the calling thread and further ones. Returns the exit status for the process, which calls
+/// [`leave`](super::leave) before it exits.
 ///
 /// The same [`Loader`] would load the plugin in process; what differs is only who dies of it.
 #[must_use]
