@@ -1,6 +1,6 @@
 /** Plugins in processes of their own: real processes, real signals. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -240,4 +240,22 @@ test("kill -9 of the host leaves no worker behind", { skip }, async () => {
   assert.ok(existsSync(`/proc/${pid}`));
   host.kill("SIGKILL");
   await until(() => !existsSync(`/proc/${pid}`));
+});
+
+test("what a plugin started ends with its worker, also where the host dies while the worker ends", { skip }, async () => {
+  const code = `module.exports = class { go() { return [1, 2, 3].map(() => require("node:child_process").spawn("sleep", ["600"]).pid); } }`;
+  const place = modulePlugin("parent", code, { isolation: "process", permissions: { subprocess: true } });
+  const source = `
+    const { Runtime } = require(${JSON.stringify(join(__dirname, "../src/index.js"))});
+    const rt = new Runtime();
+    rt.load(${JSON.stringify(place)}).then(async () => {
+      require("node:fs").writeSync(1, JSON.stringify((await rt.call("parent", "go")).result));
+      rt.unload("parent");
+      process.kill(process.pid, "SIGKILL");
+    });
+  `;
+  const { stdout } = spawnSync(process.execPath, ["-e", source], { encoding: "utf8", timeout: 60_000 });
+  const pids = JSON.parse(stdout) as number[];
+  assert.equal(pids.length, 3);
+  await until(() => !pids.some((pid) => existsSync(`/proc/${pid}`)));
 });

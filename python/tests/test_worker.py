@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +18,27 @@ import pytest
 
 import plugward
 from python.tests.patience import PATIENCE, is_running, until
+
+PARENT = """
+import subprocess
+
+class Plugin:
+    name = "parent"
+    def __init__(self): self.tools = {"go": self.go}
+    def go(self): return [subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL).pid for _ in range(3)]
+"""
+
+DYING_HOST = """
+import json, os, signal, sys
+import plugward
+
+runtime = plugward.Runtime(logging=False)
+(report,) = runtime.load(sys.argv[1])
+assert report.ok, report.error
+print(json.dumps(runtime.call("parent", "go").result), flush=True)
+runtime.unload("parent")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 PLUGIN = """
 import ctypes, os, subprocess, sys, time
@@ -229,3 +253,22 @@ async def test_it_can_be_awaited(load: Callable[..., plugward.Runtime]) -> None:
     outcomes = await asyncio.gather(*(rt.acall("bad", "echo", {"n": n}) for n in range(20)))
     assert [o.result for o in outcomes] == [{"n": n} for n in range(20)]
     assert (await rt.acall("bad", "hangs", deadline_ms=500)).code == "PW-CALL-005"
+
+
+def test_what_a_plugin_started_ends_with_its_worker_also_beside_a_host_that_dies(tmp_path: Path) -> None:
+    (tmp_path / "parent.py").write_text(PARENT)
+    (tmp_path / "host.py").write_text(DYING_HOST)
+    place = tmp_path / "parent.json"
+    manifest = {
+        "name": "parent",
+        "kind": "python",
+        "entrypoint": "parent.py:Plugin",
+        "permissions": {"subprocess": True},
+    }
+    place.write_text(json.dumps(manifest))
+    for _ in range(3):
+        host = [sys.executable, str(tmp_path / "host.py"), str(place)]
+        done = subprocess.run(host, stdout=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
+        pids = json.loads(done.stdout)
+        assert (len(pids), done.returncode) == (3, -signal.SIGKILL)
+        until("what it started has ended", lambda pids=pids: not any(map(is_running, pids)))
